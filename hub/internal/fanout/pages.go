@@ -26,6 +26,7 @@ type pageKey struct {
 	after eventlog.Position
 	told  uint64
 	limit int
+	last  bool // of the log when it was read: it is only for the cursor that is inside it
 }
 
 // page is the result of a read.
@@ -44,7 +45,7 @@ func newPages(log eventlog.Log) *pages {
 
 // read returns the page of a query, whose selector has a key.
 func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page, error) {
-	key := pageKey{wants, q.After, q.Told, q.Limit}
+	key := pageKey{wants: wants, after: q.After, told: q.Told, limit: q.Limit}
 	for {
 		p.mu.Lock()
 		if found := p.kept[key]; found != nil && q.After.Gen == p.log.Head().Gen {
@@ -78,8 +79,10 @@ func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(made.events) > 0 || made.complete != p.log.Head() { // at the head, the next read may find what an empty page lacks
-		p.keep(key, made)
+	as := key
+	as.last = made.complete == p.log.Head() // the next read may find more
+	if p.kept[as] == nil && (!as.last || len(made.events) > 0) {
+		p.keep(as, made)
 	}
 	return made, nil
 }
@@ -91,7 +94,12 @@ func (p *pages) with(wants string, begins eventlog.Position, q eventlog.Query) *
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := p.kept[pageKey{wants, begins, q.Told, q.Limit}]
+	key := pageKey{wants: wants, after: begins, told: q.Told, limit: q.Limit}
+	found := p.kept[key]
+	if found == nil {
+		key.last = true
+		found = p.kept[key]
+	}
 	if found == nil || found.complete.Gen != q.After.Gen || found.complete.Seq <= q.After.Seq {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
@@ -66,11 +67,19 @@ func (t *sealed) read() bool {
 	}
 }
 
-// close ends the connection. A client may take a stream without the last alert for one that was cut off (RFC 8446, section 6.1).
+// lingering is how long the end of a stream waits for room for its last alert.
+const lingering = time.Second
+
+// close ends the connection. A client may take a stream without the last alert for one that was cut off (RFC 8446, section 6.1). So the alert of a
+// complete stream waits for a full socket. The shard goes on, and Shutdown waits for it.
 func (t *sealed) close(complete bool) {
 	if complete {
-		_ = t.conn.Close() // the stream has ended, so an error changes nothing
-		return
+		_ = t.conn.CloseWrite() // the stream has ended, so an error changes nothing
+		if t.sock.Left() > 0 {
+			t.shard.poller.unwatch(t.fd)
+			t.shard.f.running.Go(func() { t.sock.Linger(lingering) })
+			return
+		}
 	}
 	_ = t.sock.Close() // as above
 }

@@ -3,6 +3,7 @@ package socket
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -111,6 +112,23 @@ func (d *Detached) Close() error {
 	err := closeSocket(d.fd)
 	d.fd, d.kept = -1, nil
 	return err
+}
+
+// Linger closes the socket when it has taken what Write has kept, or after a time. It returns when the socket is closed. Nobody else may use d after
+// it begins.
+func (d *Detached) Linger(timeout time.Duration) {
+	d.mu.Lock()
+	fd, kept := d.fd, d.kept
+	d.fd, d.kept = -1, nil
+	d.mu.Unlock()
+	if fd < 0 {
+		return
+	}
+	f := os.NewFile(uintptr(fd), "socket") // the runtime waits for it, because it does not block
+	if f.SetWriteDeadline(time.Now().Add(timeout)) == nil {
+		_, _ = f.Write(kept) // the connection ends, with or without these bytes
+	}
+	_ = f.Close() // as above
 }
 
 // LocalAddr implements [net.Conn]. The result is nil.

@@ -111,3 +111,38 @@ func TestDetachedSocketSeesTheEnd(t *testing.T) {
 }
 
 func second(_ int, err error) error { return err }
+
+// TestLastBytesWaitForAFullSocket: they arrive when the client reads, and so does the end.
+func TestLastBytesWaitForAFullSocket(t *testing.T) {
+	t.Parallel()
+	d, c, client := detachedPair(t, 0)
+	const size = 16 << 20 // more than the kernel takes
+	if _, err := c.Write(make([]byte, size)); err != nil || d.Left() == 0 {
+		t.Fatal(d.Left(), err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		d.Linger(time.Minute)
+	}()
+	if b, err := io.ReadAll(client); len(b) != size || err != nil {
+		t.Errorf("%d of %d bytes, %v", len(b), size, err)
+	}
+	<-closed
+	if err := d.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// TestLastBytesWaitABoundedTime for a client that does not read.
+func TestLastBytesWaitABoundedTime(t *testing.T) {
+	t.Parallel()
+	d, c, client := detachedPair(t, 0)
+	if _, err := c.Write(make([]byte, 16<<20)); err != nil || d.Left() == 0 {
+		t.Fatal(d.Left(), err)
+	}
+	d.Linger(time.Millisecond)
+	if n, err := io.Copy(io.Discard, client); n >= 16<<20 || err != nil {
+		t.Errorf("%d bytes, %v: the socket is not closed", n, err)
+	}
+}
