@@ -93,6 +93,12 @@ func soon(b sse.Backoff) sse.Backoff {
 	return b
 }
 
+// recoverSoon is [sse.Resilient] for members. A hub that is not ready asks for up to 10 s, at random. More jitter would take too long.
+func recoverSoon(f *sse.Failure) (time.Duration, bool) {
+	delay, again := sse.Resilient(f)
+	return min(delay, max(longestAway, f.Retry, f.RetryAfter)), again
+}
+
 // presence are the members of a topic, as a subscription knows them.
 type presence struct {
 	members map[string]json.RawMessage // by subject

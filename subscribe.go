@@ -165,13 +165,16 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 		}
 	}
 	s.options.MaxEvent = cmp.Or(s.options.MaxEvent, largestEnvelope)
-	backoff := c.Backoff
+	backoff, policy := c.Backoff, s.options.Recover
 	if s.options.Present {
 		backoff = soon(backoff)
+		if policy == nil {
+			policy = recoverSoon
+		}
 	}
 	s.source = (&sse.Client{
 		HTTP: unzipping(c.client(req.URL)), Backoff: backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
-		Observe: s.observe, Comment: s.options.OnComment, Recover: s.options.Recover,
+		Observe: s.observe, Comment: s.options.OnComment, Recover: policy,
 		Repeat: true, // a QUERY changes nothing
 	}).Open(req)
 	return s

@@ -128,7 +128,7 @@ export class Presence extends EventTarget {
         this.#set('waiting', signal.aborted ? undefined : problem)
       }
       const asked = Math.min(Math.max(this.#retry, this.problem?.retryAfter ?? 0), longestAsked)
-      const pause = Math.max(asked, Math.min(asked * 2 ** failed++, longestPause)) * (1 + Math.random() / 2)
+      const pause = Math.max(asked, Math.min(asked * 2 ** failed++, longestPause) * (1 + Math.random() / 2))
       if (!signal.aborted || this.#away) await this.#sleep(this.#away ? longestAsked : pause)
     }
   }
