@@ -10,7 +10,7 @@
 // See cockroachdb/pebble issues 270, 3427, 5601 and 6139. The fence stops all writes after the first error and reports success
 // to Pebble. [DB.Err] has the error.
 //
-// Damage at the end of files (tail.go, tail_wal.go). Pebble reads its manifest up to the first invalid chunk and drops every
+// Damage at the end of files (tail.go, tail_manifest.go, tail_wal.go). Pebble reads its manifest up to the first invalid chunk and drops every
 // table that is listed after it (issue 4560). It reads a write-ahead log in the same way, unless a later chunk proves that the
 // place was synced (issue 453, pull request 4336). The first log of a new store has no such proofs. The proofs in other logs
 // cover only a part of the synced bytes (compare pull request 6031). [Open] checks these files first and refuses a store whose
@@ -89,23 +89,34 @@ type DB struct {
 }
 
 // Open checks the files of a store and opens it, or creates a new one. Errors of a store that lost something or is inconsistent
-// satisfy [pebble.IsCorruptionError]; a *[CorruptError] has the file and offset. Open opens a new store twice. Pebble begins the
-// first write-ahead log of a store in an older format, which does not distinguish damage from the end of the log. The second log
-// has the new format.
+// satisfy [pebble.IsCorruptionError]; a *[CorruptError] has the file and offset. Open opens a store twice if it is new or has an older
+// format, also because a kill ended its first Open. Pebble begins the log before it raises the format, and logs of older formats do not
+// distinguish damage from their end. The second log has the new format.
 func Open(dir string, o *Options) (*DB, error) {
 	names, err := o.FS.List(dir)
 	if err != nil {
 		return nil, err
 	}
-	fresh := ManifestName(names) == "" && o.ReadOnly == nil
+	old := formatOf(names) < o.Pebble.FormatMajorVersion && o.ReadOnly == nil
 	db, err := open(dir, o)
-	if err == nil && fresh {
+	if err == nil && old {
 		if err := errors.Join(db.Close(), db.Err()); err != nil {
 			return nil, err
 		}
 		return open(dir, o)
 	}
 	return db, err
+}
+
+// formatOf returns the format of a store, given the names of all files in its directory; 0 if there is none.
+func formatOf(names []string) (format pebble.FormatMajorVersion) {
+	for _, name := range names {
+		var number, its int
+		if n, _ := fmt.Sscanf(name, markerPrefix+"format-version.%d.%d", &number, &its); n == 2 {
+			format = max(format, pebble.FormatMajorVersion(its)) // it only rises
+		}
+	}
+	return format
 }
 
 func open(dir string, o *Options) (_ *DB, err error) {

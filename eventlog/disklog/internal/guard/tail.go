@@ -35,6 +35,11 @@ var (
 	logChunks      = chunks{19, func(chunk []byte, number uint64) bool {
 		return chunk[6] >= 9 && chunk[6] <= 12 && binary.LittleEndian.Uint32(chunk[7:]) == uint32(number)
 	}}
+
+	// oldLogChunks are those of a log that Pebble began before the store had its newest format. They have no synced offset.
+	oldLogChunks = chunks{11, func(chunk []byte, number uint64) bool {
+		return chunk[6] >= 5 && chunk[6] <= 8 && binary.LittleEndian.Uint32(chunk[7:]) == uint32(number)
+	}}
 )
 
 // checkTails returns a *CorruptError if the manifest or a write-ahead log lost something.
@@ -57,22 +62,30 @@ func checkTails(dir string, o *Options) error {
 		return &CorruptError{File: name, Reason: "it has no whole entry"}
 	case o.Manifest.Name == name && (torn || whole != o.Manifest.Size):
 		return &CorruptError{name, whole, fmt.Sprintf("it ends there, and had %d bytes when the store was closed", o.Manifest.Size)}
-	case m.known && m.needed > 0 && m.last == 0:
+	case m.known && m.needed > 0 && m.since == 0:
 		return &CorruptError{name, whole, "it ends there, after its first entry, and a second one was written with that"}
 	}
 	next := uint64(0) // the operation with which the next batch of any log begins; 0: not known yet
+	begin := func(log string, batch []byte) error {
+		if next == 0 && len(batch) >= 12 {
+			if why := m.contradicts(log, binary.LittleEndian.Uint64(batch), names); why != "" {
+				return &CorruptError{name, whole, "it ends there, " + why + ": the tables between are missing"}
+			}
+		}
+		return inOrder(log, batch, &next)
+	}
 	for _, log := range logsOf(names) {
 		if log.number < m.needed {
 			continue
 		}
-		_, _, err := c.check(logChunks, log.name, log.number, func(batch []byte) error {
-			if next == 0 && m.known && len(batch) >= 12 {
-				if first := binary.LittleEndian.Uint64(batch); first > max(m.last+1, firstOperation) {
-					return &CorruptError{name, whole, fmt.Sprintf("it ends there, after operation %d, and the write-ahead log begins with operation %d: the tables between are missing", m.last, first)}
-				}
-			}
-			return inOrder(log.name, batch, &next)
-		})
+		kind := logChunks
+		old, _, err := c.check(oldLogChunks, log.name, log.number, func([]byte) error { return nil })
+		if old > 0 {
+			kind = oldLogChunks
+		}
+		if err == nil {
+			_, _, err = c.check(kind, log.name, log.number, func(batch []byte) error { return begin(log.name, batch) })
+		}
 		if err != nil {
 			return err
 		}
@@ -93,57 +106,6 @@ func inOrder(log string, batch []byte, next *uint64) error {
 	}
 	*next = first + uint64(binary.LittleEndian.Uint32(batch[8:]))
 	return nil
-}
-
-// manifestState is what the manifest says about the write-ahead logs.
-//
-// The end of a manifest may be missing after a crash without a trace in the file itself: no byte follows it. But each entry has the number of the last
-// operation before it, and an entry that adds a table removes the log with the operations of that table. So the first batch of the logs that remain
-// shows that such an entry is missing. A manifest begins with the state of the one before it, without such a number, and a second entry, which is
-// written before the manifest counts.
-type manifestState struct {
-	needed uint64 // the first write-ahead log with entries that are not in tables yet; 0: any
-	last   uint64 // the newest operation when the last entry was written
-	known  bool   // whether last is
-}
-
-// firstOperation is the number of the first operation of a store (SeqNumStart of package base).
-const firstOperation = 10
-
-// edit reads the beginning of an entry: a sequence of tags and values.
-func (m *manifestState) edit(edit []byte) error {
-	const comparer, logNumber, nextFile, lastOperation, oldLog = 1, 2, 3, 4, 9
-	for {
-		tag, rest := cutNumber(edit)
-		n, rest := cutNumber(rest)
-		switch tag {
-		case comparer: // a string
-			if n > uint64(len(rest)) {
-				m.known = false
-				return nil
-			}
-			rest = rest[n:]
-		case logNumber:
-			m.needed = max(m.needed, n)
-		case nextFile, oldLog:
-		case lastOperation:
-			m.last = max(m.last, n)
-			return nil
-		default:
-			m.known = false // nothing else comes before the number in stores of this program
-			return nil
-		}
-		edit = rest
-	}
-}
-
-// cutNumber returns the varint at the beginning of b and what follows. It returns 0 and nothing if there is none.
-func cutNumber(b []byte) (n uint64, rest []byte) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 {
-		return 0, nil
-	}
-	return n, b[size:]
 }
 
 type logFile struct {
@@ -205,8 +167,11 @@ func (c *tailChecker) check(kind chunks, name string, number uint64, entry func(
 
 // continues reports whether the bytes after an invalid place prove that the place was on disk.
 func (c *tailChecker) continues(kind chunks, f io.ReaderAt, from int64, number uint64) (bool, error) {
-	if kind.header == logChunks.header {
+	switch kind.header {
+	case logChunks.header:
 		return laterBatches(f, from, number, c.progress)
+	case oldLogChunks.header:
+		return false, nil // no chunk says what was synced
 	}
 	const far = 1 << 20 // enough for most manifests
 	rest, err := io.ReadAll(io.NewSectionReader(f, from, far))
