@@ -45,14 +45,11 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	var answer struct {
 		Data server.JSInfo `json:"data"`
 	}
-	switch err := n.alone(); {
-	case err != nil:
+	if err := n.alone(); err != nil {
 		return status, err
-	case !n.led():
-		return status, n.whyLeaderless(ctx)
 	}
 	if err := n.ask(ctx, "$SYS.REQ.SERVER.PING.JSZ", &server.JSzOptions{LeaderOnly: true}, &answer); err != nil {
-		return status, fmt.Errorf("natsnode: the leader of the cluster does not answer; if it is lost, another is elected within 10 s: %w", err)
+		return status, n.whyLeaderless(context.WithoutCancel(ctx), err)
 	}
 	meta := answer.Data.Meta
 	if meta == nil {
@@ -67,8 +64,14 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-// whyLeaderless explains that this node knows no leader.
-func (n *Node) whyLeaderless(ctx context.Context) error {
+// whyLeaderless explains why no leader answers. Just after an election this node may not know yet that there is one, so it is asked first.
+func (n *Node) whyLeaderless(ctx context.Context, err error) error {
+	if alone := n.alone(); alone != nil {
+		return alone
+	}
+	if n.led() {
+		return fmt.Errorf("natsnode: the leader of the cluster does not answer; if it is lost, another is elected within 10 s: %w", err)
+	}
 	answers := n.probeAll(ctx)
 	missing, _ := n.unreached(answers)
 	reason := "another is elected within 10 s"
