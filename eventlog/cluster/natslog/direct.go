@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// fetch passes on messages by direct gets until a replica has no more.
+// fetch passes on messages by direct gets until a replica has no more that the leader has, too.
 func (f *follower) fetch(ctx context.Context) error {
 	for more := true; more; {
 		var batch []cluster.Message
@@ -21,7 +21,17 @@ func (f *follower) fetch(ctx context.Context) error {
 		if batch, more, err = f.get(ctx); err != nil {
 			return err
 		}
-		missing, err := f.deliver(batch)
+		confirmed, err := f.confirm(ctx, batch)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case unconfirmed(err):
+			return nil
+		case err != nil:
+			return err
+		}
+		more = more && len(confirmed) == len(batch)
+		missing, err := f.deliver(confirmed)
 		if err == nil && missing {
 			err = f.skip(ctx)
 		}
