@@ -140,7 +140,7 @@ charts: # Lint the Helm chart, render it with the values of deploy/helm/values i
 		release=$$(sed -n 's/^# release: //p' $$f); $$helm template $${release:-hub} helm/tidings -f $$f > helm/rendered/$$(basename $$f); \
 	done; \
 	HELM=$$helm go test -tags helm -count 1 -run Helm .
-	@cd deploy && LC_ALL=C find chart_helm_test.go helm/tidings helm/values -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 > helm/rendered/SHA256
+	@cd deploy && LC_ALL=C find chart_helm_test.go chart_helm_values_test.go helm/tidings helm/values -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 > helm/rendered/SHA256
 
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK

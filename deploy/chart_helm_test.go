@@ -18,7 +18,13 @@ import (
 // helm renders the chart for a release with --set and other flags. It returns what Helm complains about, and the file if there is nothing.
 func helm(t *testing.T, release string, flags ...string) (path, complaint string) {
 	t.Helper()
-	cmd := exec.Command(cmp.Or(os.Getenv("HELM"), "helm"), append([]string{"template", release, "helm/tidings"}, flags...)...)
+	return helmOf(t, "helm/tidings", release, flags...)
+}
+
+// helmOf renders any chart.
+func helmOf(t *testing.T, chart, release string, flags ...string) (path, complaint string) {
+	t.Helper()
+	cmd := exec.Command(cmp.Or(os.Getenv("HELM"), "helm"), append([]string{"template", release, chart}, flags...)...)
 	var out, errors strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errors
 	if cmd.Run() != nil {
@@ -63,6 +69,19 @@ func TestHelmRefusesValuesThatHaveNoEffect(t *testing.T) {
 		"podAnnotations.checksum/config=x":                          "the chart sets the annotation checksum/config itself",
 		"ingress.enabled=true":                                      "ingress.host is empty",
 		"serviceMonitor.enabled=true,config.admin-addr=localhost:1": "has no administration with admin-addr",
+
+		"config.no-console=true":                                                     "config.no-console: tidings serve has no such setting; docs/configuration.md has them all",
+		"config.TLS_CERT=x":                                                          "config.TLS_CERT: tidings serve has no such setting; write tls-cert",
+		"config.config=x":                                                            "no such setting",
+		"config.public={a,b},config.max-event={1MB}":                                 "config.max-event: this setting takes one value, not a list",
+		"env[0].name=TIDINGS_PUBLC,env[0].value=a":                                   "TIDINGS_PUBLC in env: no command of tidings reads this variable",
+		"env[0].name=TIDINGS_public,env[0].value=a":                                  "no command of tidings reads this variable",
+		"service.nodePort=30080":                                                     "service.nodePort: a service of the type ClusterIP has none",
+		"service.externalTrafficPolicy=Local":                                        "service.externalTrafficPolicy: a service of the type ClusterIP has none",
+		"extraVolumes[0].name=data,extraVolumes[0].emptyDir.medium=":                 "extraVolumes: there is a volume \"data\" already",
+		"extraVolumeMounts[0].name=a,extraVolumeMounts[0].mountPath=/a":              "there is no volume \"a\"",
+		"extraVolumeMounts[0].name=secrets,extraVolumeMounts[0].mountPath=/secrets/": "there is a volume at /secrets/ already",
+		"enabled=false":                                                              "enabled: only a chart that has this one as a dependency",
 
 		"image.digest=abc":                 "/image/digest",
 		"image.sha=abc":                    "/image'",
@@ -112,6 +131,14 @@ func TestHelmRefusesValuesThatHaveNoEffect(t *testing.T) {
 		"image.repository=null":            "missing property 'repository'",
 		"storage.size=null":                "missing property 'size'",
 		"serviceMonitor=null":              "missing property 'serviceMonitor'",
+		"service.nodePort=http":            "/service/nodePort",
+		"service.nodePort=70000":           "/service/nodePort",
+		"service.externalTrafficPolicy=A":  "/service/externalTrafficPolicy",
+		"affinity.nodeAffinty.a=b":         "/affinity",
+		"extraVolumes[0].name=a":           "/extraVolumes/0",
+		"extraVolumeMounts[0].name=a":      "/extraVolumeMounts/0",
+		"config.origin={a,null}":           "/config/origin/1",
+		"enabled=yes":                      "/enabled",
 		"unknown=1":                        "unknown",
 	} {
 		if _, complaint := helm(t, "hub", "--set", flag); !strings.Contains(complaint, want) {
@@ -126,7 +153,8 @@ func TestHelmAcceptsWhatTheRefusedValuesMean(t *testing.T) {
 		"ingress.enabled=true,ingress.host=*.example.com,ingress.tlsSecret=a", "ingress.enabled=true,ingress.host=events", "config.admin-addr=localhost:1",
 		"config.redis=redis://x,config.cluster-name=a", "env[0].name=TIDINGS_KEY,env[0].valueFrom.secretKeyRef.name=a,env[0].valueFrom.secretKeyRef.key=b",
 		"env[0].name=TIDINGS_PUBLIC,env[0].value=news/**", "storage.size=0.5Ti", "storage.size=1e12", "resources.limits.cpu=2", "goMemoryLimit=off",
-		"service.type=NodePort", "image.tag=v1", "hubs=5,config.h2c=true",
+		"service.type=NodePort", "image.tag=v1", "service.type=NodePort,service.nodePort=", "config.key-env=TIDINGS_OTHER,env[0].name=TIDINGS_OTHER,env[0].value=x",
+		"env[0].name=TIDINGS_KEY_ENV,env[0].value=TIDINGS_OTHER,env[1].name=TIDINGS_OTHER,env[1].value=x", "extraVolumeMounts[0].name=secrets,extraVolumeMounts[0].mountPath=/data/s", "hubs=5,config.h2c=true",
 	} {
 		if path, complaint := helm(t, "hub", "--set", flag); complaint != "" {
 			t.Errorf("--set %s: %s", flag, complaint)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	core "k8s.io/api/core/v1"
 )
 
 // TestRenderedChartsAreThoseOfTheChart: make charts lints and renders the chart and runs the tests of chart_helm_test.go, which needs Helm. Here
@@ -17,7 +19,7 @@ func TestRenderedChartsAreThoseOfTheChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := digest(t, "chart_helm_test.go", "helm/tidings", "helm/values"); got != strings.TrimSpace(string(want)) {
+	if got := digest(t, "chart_helm_test.go", "chart_helm_values_test.go", "helm/tidings", "helm/values"); got != strings.TrimSpace(string(want)) {
 		t.Errorf("the chart has changed: call make charts, and look at the difference in deploy/helm/rendered\nhave %s, want %s", want, got)
 	}
 }
@@ -125,5 +127,30 @@ func TestImageOfADigestIsPinned(t *testing.T) {
 	const want = "123@sha256:0123456789012345678901234567890123456789012345678901234567890123"
 	if got := read(t, "helm/rendered/odd.yaml").set.Spec.Template.Spec.Containers[0].Image; got != want {
 		t.Errorf("the image is %s, want %s", got, want)
+	}
+}
+
+// TestChartPassesWhatKubernetesNeeds: ports and traffic of services, where pods run, and more volumes, as they are in the values.
+func TestChartPassesWhatKubernetesNeeds(t *testing.T) {
+	m := read(t, "helm/rendered/all.yaml")
+	service := m.services[0].Spec
+	if service.ExternalTrafficPolicy != core.ServiceExternalTrafficPolicyLocal || service.Ports[0].NodePort != 30080 || service.Ports[0].Port != 8000 {
+		t.Errorf("the service is %+v", service)
+	}
+	if hubs := m.services[1].Spec; hubs.ExternalTrafficPolicy != "" || hubs.Ports[0].NodePort != 0 {
+		t.Errorf("the service without an address is %+v", hubs)
+	}
+	spec := m.set.Spec.Template.Spec
+	if a := spec.Affinity; a == nil || a.PodAntiAffinity == nil || len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) != 1 ||
+		len(a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution) != 0 {
+		t.Errorf("the affinity is %+v", a)
+	}
+	volume := spec.Volumes[len(spec.Volumes)-1]
+	mounts := spec.Containers[0].VolumeMounts
+	if mount := mounts[len(mounts)-1]; volume.Name != "ca" || volume.ConfigMap.Name != "our-ca" || mount.Name != "ca" || mount.MountPath != "/ca" || !mount.ReadOnly {
+		t.Errorf("the volume is %+v, at %+v", volume, mount)
+	}
+	if a := read(t, "helm/rendered/cluster.yaml").set.Spec.Template.Spec.Affinity; len(a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution) != 1 {
+		t.Errorf("without a value, the affinity of a cluster is %+v", a)
 	}
 }
