@@ -25,8 +25,8 @@ type Presence struct {
 	Streams  int // open streams that asked to be seen, at the last message of the hub
 	Subjects int // members
 
-	// Settling says that members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. A Presence without
-	// Settling follows.
+	// Settling says that members may be missing: the hub has just begun to serve, and they are coming back. A Presence without Settling follows,
+	// 15 s after that begin, or when a hub of a cluster has the members of the others.
 	Settling bool
 
 	// Members are all members, in the order of their subjects. Nil: there are more than 100, and [Client.Roster] lists them.

@@ -35,7 +35,7 @@ type board struct{ *presence.Topic }
 
 func newPresence(h *Hub) *presence.Table {
 	return presence.New(presence.Options{
-		MaxMembers: h.opts.MaxMembers, Shared: h.inCluster(), Serving: func() bool { return !h.fanout.Refuses() },
+		MaxMembers: h.opts.MaxMembers, Shared: h.inCluster(), Isolated: fanout.IsolatedAfter, Serving: func() bool { return !h.fanout.Refuses() },
 		Tell: func(t *presence.Topic, version uint64, data string) { h.fanout.Post(board{t}, version, data) },
 	})
 }
@@ -54,6 +54,13 @@ func (h *Hub) attend(g *access.Grant, from address, s *Subscription) (*attendanc
 		}
 		if a.stay, err = h.presence.Join(s.Present.Topics, subject, data, h.memberHolder(subject, from)); err != nil {
 			return nil, h.tooManyMembers(err)
+		}
+		if !h.keyless {
+			grant := *g
+			a.stay.Revoked = func() bool {
+				_, yes := h.revocations.Revoked(grant)
+				return yes
+			}
 		}
 	}
 	if len(s.Watch) > 0 {

@@ -209,6 +209,27 @@ func TestRevokedClientIsNotPresentAnyMore(t *testing.T) {
 	})
 }
 
+// TestRevokedClientLeavesAlthoughItsStreamHasJustEnded: its grace ends with the revocation, and that of others does not.
+func TestRevokedClientLeavesAlthoughItsStreamHasJustEnded(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.pass(20 * time.Second)
+		w := b.visit("watcher", "watch=room")
+		for _, subject := range []string{"bob", "eve"} {
+			b.visit(subject, "topic=room&present=1").leave()
+		}
+		b.pass(5 * time.Second)
+		w.news()
+		if err := b.hub.Revoke(access.Revocation{Subject: "bob", At: time.Now()}); err != nil {
+			b.Fatal(err)
+		}
+		b.pass(2 * time.Second)
+		if got := w.news(); got != "-bob" {
+			b.Errorf("%q, want -bob", got)
+		}
+	})
+}
+
 // TestClientWhoseTokenExpiresKeepsItsPlace for the grace: it comes back with a new token.
 func TestClientWhoseTokenExpiresKeepsItsPlace(t *testing.T) {
 	t.Parallel()

@@ -115,10 +115,11 @@ func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
 	return receipts[0].Position, nil
 }
 
-// enforce ends the streams of revoked grants. Publishers of streamed bodies wait on next and check their grants.
+// enforce ends the streams of revoked grants, and the presence of subjects that had one until a moment ago. Publishers of streamed bodies wait on next and check their grants.
 func (r *revocations) enforce() {
 	close(*r.news.Swap(new(make(chan struct{}))))
 	r.hub.fanout.EndRevoked()
+	r.hub.presence.Revoked()
 }
 
 const (

@@ -45,7 +45,8 @@ Formats:
              "settling": true says that members may be missing
 
 Messages come at most once a second. With more than 100 members they have only the numbers. For 15 seconds after a hub has begun to serve,
-members may be missing, because they are coming back; a line on standard error says so.
+members may be missing, because they are coming back. A hub of a cluster may take longer, until it has the members of the other hubs. A line on
+standard error says so.
 
 A hub with keys requires a token that grants presence at the topic, or administration for the lists.
 

@@ -39,7 +39,7 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 			status.observe(sse.Open, nil, "", "")
 		}
 		if state.Settling && !settling {
-			status.note(settlingText + " for up to 15 s")
+			status.note(settlingText + " for some 15 s")
 		}
 		settling = state.Settling
 		if err := p.news(&state); err != nil {

@@ -85,7 +85,7 @@ func TestPresenceListsMembersTopicsAndNumbers(t *testing.T) {
 }
 
 // young is what tidings presence says when it follows a topic of a hub that has just begun to serve.
-const young = "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n"
+const young = "tidings presence: the hub has just begun to serve, so members may be missing for some 15 s\n"
 
 // TestPresenceFollowsWhoComesAndLeaves, as one line per change for people, and as one line per message for programs.
 func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {

@@ -14,9 +14,9 @@ const (
 	// refuseAfter is the time that streams wait for an unreadable log. Until then clients get only heartbeats.
 	refuseAfter = time.Minute
 
-	// isolatedAfter is the time that streams wait for contact with the shared log. It is shorter than refuseAfter, because another hub
+	// IsolatedAfter is the time that streams wait for contact with the shared log. It is shorter than refuseAfter, because another hub
 	// may have contact. It also limits how long an isolated hub serves a token that another hub has revoked.
-	isolatedAfter = 15 * time.Second
+	IsolatedAfter = 15 * time.Second
 
 	// quietAfter is the time without contact after which the hub is not ready: load balancers send new clients elsewhere.
 	quietAfter = 5 * time.Second
@@ -87,7 +87,7 @@ func (f *Fanout) watchContact() {
 		case <-f.ctx.Done():
 			return
 		}
-		if time.Since(log.Contact()) > isolatedAfter {
+		if time.Since(log.Contact()) > IsolatedAfter {
 			f.refuse(causeIsolated, "the hub has no contact with the shared log")
 		} else {
 			f.refusing.remove(causeIsolated)

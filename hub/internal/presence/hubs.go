@@ -18,6 +18,7 @@ type Part struct {
 	Number   uint64      `json:"number"`   // rises by one with each message of the process, except requests
 	First    bool        `json:"first,omitempty"`
 	Last     bool        `json:"last,omitempty"` // First and Last: of the whole state
+	More     bool        `json:"more,omitempty"` // the hub has more changes to tell
 	Topics   []PartTopic `json:"topics,omitempty"`
 
 	Want string `json:"want,omitempty"` // not empty: the hub with this instance shall send its whole state
@@ -87,7 +88,7 @@ func (t *Table) NextPart() (p Part, ok bool) {
 		return p, false
 	}
 	s.number++
-	p.Number = s.number
+	p.Number, p.More = s.number, len(s.unsent) > 0
 	return p, true
 }
 

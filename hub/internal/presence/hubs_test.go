@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings/internal/wire"
 )
@@ -13,7 +14,9 @@ import (
 type ring struct {
 	*testing.T
 	hubs  []*ringHub
-	lose  func() bool // whether a message is lost
+	lose  func() bool     // whether a message is lost
+	loses func(Part) bool // whether a message is lost, too; may be nil
+	burst int             // messages of a hub in a second
 	names int
 }
 
@@ -25,7 +28,7 @@ type ringHub struct {
 }
 
 func newRing(t *testing.T, n int) *ring {
-	r := &ring{T: t, lose: func() bool { return false }}
+	r := &ring{T: t, lose: func() bool { return false }, burst: 200}
 	for range n {
 		r.add()
 	}
@@ -34,7 +37,7 @@ func newRing(t *testing.T, n int) *ring {
 
 func (r *ring) add() *ringHub {
 	h := &ringHub{room: newRoom(r.T, 1<<20), name: fmt.Sprint("hub", r.names)}
-	h.opts.Shared = true
+	h.opts.Shared, h.opts.Isolated = true, 15*time.Second
 	h.hub = h.name
 	r.names++
 	r.hubs = append(r.hubs, h)
@@ -52,7 +55,7 @@ func (r *ring) ticks(n int) {
 			for _, instance := range h.Wants() {
 				r.send(h, Part{Want: instance})
 			}
-			for range 200 {
+			for range r.burst {
 				p, ok := h.NextPart()
 				if !ok {
 					break
@@ -78,7 +81,7 @@ func (r *ring) send(from *ringHub, p Part) {
 	for _, h := range r.hubs {
 		var copied Part
 		switch {
-		case h == from || h.dead || r.lose():
+		case h == from || h.dead || r.lose() || r.loses != nil && r.loses(p):
 		case p.Want == h.name:
 			h.Want()
 		case json.Unmarshal(text, &copied) != nil:
@@ -131,7 +134,8 @@ func TestMembersOfAllHubsArePresent(t *testing.T) {
 	}
 }
 
-// TestMembersOfADeadHubLeaveOnceAfterTheGrace: a hub counts as dead when it was silent for 5 seconds. Its streams count until then.
+// TestMembersOfADeadHubLeaveOnceAfterTheGrace: a hub counts as dead when it was silent for 5 seconds. Its streams count until then. It may be cut off,
+// and then keeps its streams for 15 seconds before their clients look for another hub, for which they have the usual 15 seconds.
 func TestMembersOfADeadHubLeaveOnceAfterTheGrace(t *testing.T) {
 	r := newRing(t, 3)
 	r.ticks(20)
@@ -144,7 +148,7 @@ func TestMembersOfADeadHubLeaveOnceAfterTheGrace(t *testing.T) {
 	b.take("x")
 	a.dead = true
 	r.hubs[2].join("m3", "x") // it comes back at another hub
-	r.ticks(17)
+	r.ticks(34)
 	b.want("x", "11/10", "1/10")
 	r.ticks(10)
 	b.want("x", "1/1 -m0 -m1 -m2 -m4 -m5 -m6 -m7 -m8 -m9")

@@ -1,9 +1,6 @@
 package presence
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // member is a subject at a topic.
 type member struct {
@@ -48,6 +45,10 @@ type Stay struct {
 	table   *Table
 	topics  []*Topic
 	subject string
+
+	// Revoked reports whether the grant of the stream was revoked. The subject then leaves without a grace. Set it before other calls; it must not
+	// call the table. Nil: never
+	Revoked func() bool
 }
 
 // Join makes a subject present at topics, with data, until [Stay.Leave]. If the subject is empty, only the stream counts. New members count
@@ -119,6 +120,7 @@ func (t *Table) add(topic *Topic, subject string) *member {
 // once.
 func (s *Stay) Leave(atOnce bool) {
 	t := s.table
+	atOnce = atOnce || s.Revoked != nil && s.Revoked()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, topic := range s.topics {
@@ -126,14 +128,14 @@ func (s *Stay) Leave(atOnce bool) {
 		topic.touch()
 		topic.share("")
 		if s.subject != "" {
-			t.leave(topic, s.subject, atOnce)
+			t.leave(topic, s, atOnce)
 		}
 		t.forget(topic)
 	}
 }
 
-func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
-	m := topic.members.get(subject)
+func (t *Table) leave(topic *Topic, s *Stay, atOnce bool) {
+	m := topic.members.get(s.subject)
 	if m.streams--; m.streams > 0 {
 		return
 	}
@@ -141,7 +143,7 @@ func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
 		t.left(topic, m)
 		return
 	}
-	t.leaving.add(topic, m, t.graces)
+	t.leaving.add(seat{topic, m, s.Revoked}, t.graces)
 }
 
 // left removes a member from this hub.
@@ -169,62 +171,4 @@ func (t *Table) drop(topic *Topic, m *member) {
 	topic.members.remove(m.subject)
 	t.present--
 	topic.note(m.subject)
-}
-
-// expire lets some members leave whose grace is over. It reports whether there are more.
-func (t *Table) expire() (more bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for range step {
-		topic, m := t.leaving.next(t.graces)
-		if m == nil {
-			return false
-		}
-		t.left(topic, m)
-		t.forget(topic)
-	}
-	return true
-}
-
-// leaving has the members without a stream whose grace is not over, by the tick at which it ends, as Table.graces counts. Each is in it once.
-type leaving [Grace/tick + 2][]seat
-
-// seat is the place of a member in a slot.
-type seat struct {
-	topic  *Topic
-	member *member
-}
-
-// add adds a member whose last stream has ended during a tick. Its grace ends with the first tick that is at least Grace later.
-func (l *leaving) add(topic *Topic, m *member, now int64) {
-	slot := &l[(now+1+int64(Grace/tick))%int64(len(l))]
-	m.slot, m.seat = int8((now+1+int64(Grace/tick))%int64(len(l)))+1, int32(len(*slot))
-	*slot = append(*slot, seat{topic, m})
-}
-
-// remove removes a member that has a stream again.
-func (l *leaving) remove(m *member) {
-	if m.slot == 0 {
-		return
-	}
-	slot := &l[m.slot-1]
-	last := len(*slot) - 1
-	(*slot)[m.seat] = (*slot)[last]
-	(*slot)[m.seat].member.seat = m.seat
-	(*slot)[last] = seat{}
-	if *slot = (*slot)[:last]; last < cap(*slot)/4 {
-		*slot = slices.Clone(*slot)
-	}
-	m.slot = 0
-}
-
-// next removes and returns a member whose grace ends with a tick, nil if there are no more.
-func (l *leaving) next(now int64) (*Topic, *member) {
-	slot := l[now%int64(len(l))]
-	if len(slot) == 0 {
-		return nil, nil
-	}
-	found := slot[len(slot)-1]
-	l.remove(found.member)
-	return found.topic, found.member
 }

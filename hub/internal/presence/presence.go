@@ -14,6 +14,9 @@
 // A table is settling for [Grace] after its start, and after a time without service. Members come back meanwhile, and nobody leaves who was
 // present before: no grace runs out between the end of the service and the end of settling.
 //
+// A table that lacks news of another hub of a cluster waits for them: no grace runs out, nobody leaves, and settling does not end, for patience
+// ticks at most.
+//
 // The watchers of a topic get one message for all changes of a tick. A tick takes longer the more watchers there are, so that the messages
 // of a topic stay below 100 a second up to 3,000 watchers, and grow with a thirtieth of the watchers from there on, whatever the rate of joins.
 //
@@ -67,6 +70,9 @@ type Options struct {
 	// Shared says that the caller sends [Table.NextPart] to other hubs.
 	Shared bool
 
+	// Isolated is how long a hub that has lost the others keeps its streams.
+	Isolated time.Duration
+
 	// Serving reports whether the hub accepts streams. Each tick asks it. Nil: always
 	Serving func() bool
 }
@@ -84,7 +90,9 @@ type Table struct {
 	now     int64 // ticks so far
 	graces  int64 // ticks so far, without those while graces are held
 	held    bool  // no grace runs out: the hub has not served, and is settling
+	waiting bool  // no grace runs out: another hub may have members of which this one has not heard yet
 	leaving leaving
+	revoked bool     // grants were revoked since the last tick
 	changed []*Topic // topics that are watched and whose watchers must be told
 
 	sharing sharing
@@ -122,6 +130,7 @@ func (t *Table) Run(ctx context.Context) {
 // stopped, no grace runs out. Calls must not overlap.
 func (t *Table) Tick() {
 	t.nextTick()
+	t.expireRevoked()
 	for t.expire() {
 	}
 	t.visitSources()
@@ -144,7 +153,7 @@ func (t *Table) nextTick() {
 	if !serving {
 		t.settled, t.held, t.settleAt = false, true, t.now+int64(Grace/tick)
 	}
-	if !t.held {
+	if t.await(); !t.held && !t.waiting {
 		t.graces++
 	}
 }
@@ -153,7 +162,7 @@ func (t *Table) nextTick() {
 // there are many members.
 func (t *Table) settle() {
 	t.mu.Lock()
-	over := !t.settled && t.now >= t.settleAt
+	over := !t.settled && t.now >= t.settleAt && !t.waiting
 	if over {
 		t.settled, t.held = true, false
 	}

@@ -102,7 +102,7 @@ func TestMembersOfOtherHubsStayWhileAHubIsCutOff(t *testing.T) {
 	if got := strings.Join(a.take("x"), "; "); strings.Contains(got, "-") || a.all("x") != "bob eve joe" {
 		t.Errorf("while it is settling, the watchers are told %q", got)
 	}
-	r.ticks(20)
+	r.ticks(40)
 	if got := strings.Join(a.take("x"), "; "); strings.Count(got, "-") != 2 || a.all("x") != "bob" {
 		t.Errorf("the watchers are told %q, and the roster is %q, want bob", got, a.all("x"))
 	}

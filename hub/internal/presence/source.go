@@ -1,6 +1,9 @@
 package presence
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	silence    = 5    // ticks after which a silent hub counts as gone; it announces itself every 2 s
@@ -8,6 +11,9 @@ const (
 	askAgain   = 5    // ticks between two requests for a whole state
 	maxSources = 1000 // more hubs than this are a fault, or an attack on the channel
 )
+
+// handover is the time after which the members of a hub that has stopped leave. News of those that come back at other hubs take a tick or two.
+const handover = Grace + lateAfter*tick
 
 // source is another hub of the cluster.
 type source struct {
@@ -19,7 +25,10 @@ type source struct {
 	behind  bool   // messages are missing: its whole state is needed
 	asked   int64  // the tick of the last request for it; 0: never
 
-	epoch   uint32 // counts its whole states
+	more  bool // it has more changes than it has told
+	lacks int  // ticks for which its news have been incomplete
+
+	epoch   uint32 // counts its whole states, from 1
 	taking  bool   // a whole state is coming in, without a hole so far
 	sweep   uint32 // members and streams of earlier epochs are to be dropped; 0: none
 	members int
@@ -53,7 +62,7 @@ func (t *Table) Receive(p *Part) {
 	if p.Number != s.number+1 {
 		s.behind, s.taking = true, false
 	}
-	s.number = p.Number
+	s.number, s.more = p.Number, p.More
 	if p.First {
 		s.epoch++
 		s.taking = true
@@ -78,8 +87,13 @@ func (t *Table) receive(s *source, one *PartTopic) {
 			t.arrive(topic, s, in.Subject, said{string(in.Data), max(in.Opened, 0)})
 		}
 	}
+	wait := len(one.Out) > 0 && t.incomplete()
 	for _, subject := range one.Out {
-		if m := topic.members.get(subject); m != nil {
+		switch m := topic.members.get(subject); {
+		case m == nil:
+		case wait:
+			t.departLater(s, m)
+		default:
 			t.depart(topic, m, func(k mark) bool { return k.source == s })
 		}
 	}
@@ -170,14 +184,15 @@ func (t *Table) Bye(instance string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.sources[instance]; s != nil {
-		t.leaves(s)
+		t.leaves(s, handover)
 		s.gone = true
 	}
 }
 
-func (t *Table) leaves(s *source) {
+// leaves notes that the members of a hub leave after a time, unless it is heard again.
+func (t *Table) leaves(s *source, after time.Duration) {
 	if s.leaves == 0 {
-		s.leaves = t.graces + 1 + int64(Grace/tick)
+		s.leaves = t.graces + 1 + int64(after/tick)
 	}
 }
 
@@ -185,7 +200,7 @@ func (t *Table) leaves(s *source) {
 func (t *Table) replace(hub, instance string) {
 	for _, s := range t.sources {
 		if s.hub == hub && s.instance != instance {
-			t.leaves(s)
+			t.leaves(s, handover)
 		}
 	}
 }
@@ -200,7 +215,7 @@ func (t *Table) sourceOf(hub, instance string) *source {
 		if t.sources == nil {
 			t.sources = make(map[string]*source)
 		}
-		s = &source{hub: hub, instance: instance}
+		s = &source{hub: hub, instance: instance, epoch: 1}
 		t.sources[instance] = s
 		t.replace(hub, instance)
 	}
@@ -223,7 +238,7 @@ func (t *Table) Wants() (instances []string) {
 	defer t.mu.Unlock()
 	for instance, s := range t.sources {
 		if s.claimed > s.number && t.now-s.late >= lateAfter {
-			s.behind = true
+			s.behind, s.taking = true, false // a message is lost, perhaps the last one of its whole state
 		}
 		if s.behind && !s.taking && s.leaves == 0 && (s.asked == 0 || t.now-s.asked >= askAgain) {
 			s.asked = t.now + 1 // never 0
@@ -231,62 +246,4 @@ func (t *Table) Wants() (instances []string) {
 		}
 	}
 	return instances
-}
-
-// visitSources lets the members of silent hubs leave, and drops members that were missing in the whole state of their hub.
-func (t *Table) visitSources() {
-	sweeps := t.takeSweeps()
-	for _, s := range t.recount() {
-		t.eachTopic(func(topic *Topic) {
-			if topic.others[s].n > 0 {
-				topic.touch()
-			}
-		})
-	}
-	for _, s := range sweeps {
-		t.eachMember(func(topic *Topic, m *member) {
-			t.depart(topic, m, func(k mark) bool { return k.source == s.source && k.epoch < s.epoch })
-		})
-		t.eachTopic(func(topic *Topic) {
-			if n, ok := topic.others[s.source]; ok && n.epoch < s.epoch {
-				topic.setStreams(s.source, 0)
-			}
-		})
-	}
-	t.forgetAll()
-}
-
-// takeSweeps returns the hubs of which members must be dropped, each with the first epoch whose members stay.
-func (t *Table) takeSweeps() (sweeps []mark) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for instance, s := range t.sources {
-		if t.now-s.heard >= silence {
-			t.leaves(s)
-		}
-		switch {
-		case s.leaves != 0 && t.graces >= s.leaves:
-			delete(t.sources, instance)
-			sweeps = append(sweeps, mark{s, s.epoch + 1})
-		case s.sweep != 0:
-			sweeps = append(sweeps, mark{s, s.sweep})
-			s.sweep = 0
-		}
-	}
-	t.swept = len(sweeps) > 0
-	return sweeps
-}
-
-// recount decides of which hubs the streams count, and returns the hubs for which that has changed. The streams of a hub that has stopped or died
-// have ended. The table keeps their number, because a silent hub may be alive: it counts again when the hub is heard.
-func (t *Table) recount() (changed []*source) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range t.sources {
-		if away := s.leaves != 0; away != s.away {
-			s.away = away
-			changed = append(changed, s)
-		}
-	}
-	return changed
 }
