@@ -23,15 +23,12 @@ func answers(t *testing.T, nc *nats.Conn, subject string, last uint64) *atomic.I
 		var question struct {
 			Seq uint64 `json:"seq"`
 		}
-		if err := json.Unmarshal(m.Data, &question); err != nil {
-			t.Error(err)
-		}
+		err := json.Unmarshal(m.Data, &question)
 		reply := func(header nats.Header, data string) {
-			if err := nc.PublishMsg(&nats.Msg{Subject: m.Reply, Header: header, Data: []byte(data)}); err != nil {
-				t.Error(err)
-			}
+			// It fails only on a connection that the test has closed, because the follower had asked the other server, too.
+			_ = nc.PublishMsg(&nats.Msg{Subject: m.Reply, Header: header, Data: []byte(data)})
 		}
-		if question.Seq > last {
+		if err != nil || question.Seq > last {
 			reply(nats.Header{"Status": {"404"}}, "")
 			return
 		}

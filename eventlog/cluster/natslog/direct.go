@@ -15,27 +15,12 @@ import (
 
 // fetch passes on messages by direct gets until a replica has no more that the leader has, too.
 func (f *follower) fetch(ctx context.Context) error {
-	for more := true; more; {
-		var batch []cluster.Message
-		var err error
-		if batch, more, err = f.get(ctx); err != nil {
-			return err
-		}
-		confirmed, err := f.confirm(ctx, batch)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case unconfirmed(err):
-			return nil
-		case err != nil:
-			return err
-		}
-		more = more && len(confirmed) == len(batch)
-		missing, err := f.deliver(confirmed)
-		if err == nil && missing {
-			err = f.skip(ctx)
-		}
+	for again := true; again; {
+		batch, more, err := f.get(ctx)
 		if err != nil {
+			return err
+		}
+		if again, err = f.pass(ctx, batch, more); err != nil {
 			return err
 		}
 	}
@@ -48,8 +33,7 @@ func (f *follower) skip(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.deliver([]cluster.Message{m})
-	return err
+	return f.deliver([]cluster.Message{m})
 }
 
 // tries is how often a direct get is repeated. The first attempts are short, because servers choose a replica at random and one that is

@@ -119,19 +119,13 @@ func (f *follower) same() error {
 	return nil
 }
 
-// deliver passes on the messages of batch that continue the earlier ones. It reports whether messages are missing before the rest.
-func (f *follower) deliver(batch []cluster.Message) (missing bool, err error) {
-	n := 0
-	for n < len(batch) && batch[n].Seq == f.next+uint64(n) {
-		n++
+// deliver passes on messages that continue the earlier ones.
+func (f *follower) deliver(batch []cluster.Message) error {
+	if err := f.take(batch); err != nil {
+		return err
 	}
-	if n > 0 {
-		if err := f.take(batch[:n:n]); err != nil {
-			return false, err
-		}
-		f.next += uint64(n)
-	}
-	return n < len(batch), nil
+	f.next += uint64(len(batch))
+	return nil
 }
 
 // listen passes on the messages from the doorbell, until one is missing or none has arrived for quietTime.
@@ -149,7 +143,7 @@ func (f *follower) listen(ctx context.Context) error {
 		}
 		batch, missing := f.rings(m)
 		if len(batch) > 0 {
-			if _, err := f.deliver(batch); err != nil {
+			if err := f.deliver(batch); err != nil {
 				return err
 			}
 			until = time.Now().Add(quietTime)
