@@ -29,6 +29,14 @@ test('a page knows who is present, and hears each change once', async (t) => {
   assert.equal(hub.requests[0].url, '/events?watch=a')
 })
 
+test('every page has the members in the order of their subjects, however they came', async (t) => {
+  const ann = { subject: 'ann' }
+  const hub = await serve(t, stream(begin(1), says({ members: [eve] }), says({ in: [bob], out: [] }), says({ in: [ann], out: [] })))
+  const room = open(t, hub.url, 'a')
+  await until(room, 'change', () => room.members?.has('ann'))
+  assert.deepEqual([...room.members.keys()], ['ann', 'bob', 'eve'])
+})
+
 test('a page that has just loaded asks once, and one that comes back asks again', async (t) => {
   const page = withPage(t)
   const hub = await serve(t, stream(begin(1), says({ members: [bob] })), stream(begin(1), says({ members: [eve] })))
@@ -51,7 +59,7 @@ test('data of a member breaks no page', async (t) => {
   const hub = await serve(t, stream(begin(1), says({ members: [{ subject: '__proto__', data }, { subject: ' \u2028 ' }] })))
   const room = open(t, hub.url, 'a')
   await until(room, 'change', () => room.members !== undefined)
-  assert.deepEqual([...room.members.values()], [{ subject: '__proto__', data }, { subject: ' \u2028 ' }])
+  assert.deepEqual([...room.members.values()], [{ subject: ' \u2028 ' }, { subject: '__proto__', data }])
   assert.equal(hub.requests.length, 1)
 })
 

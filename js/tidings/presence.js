@@ -49,7 +49,7 @@ export class Presence extends EventTarget {
   subjects = 0
   /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
   settling = false
-  /** All members by subject; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
+  /** All members by subject, in the order of their subjects; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
   members
 
   /** What is known, also while the hub names nobody. @type {Map<string, Member>} */
@@ -214,7 +214,8 @@ export class Presence extends EventTarget {
       came.push(member)
     }
     const gone = [...left].filter((subject) => known.delete(subject))
-    this.members = members || message.in ? known : undefined
+    // Pages show them as they are here, so the order must not be that in which they came.
+    this.members = members || message.in ? new Map([...known].sort(([a], [b]) => (a < b ? -1 : 1))) : undefined
     this.streams = streams
     this.settling = !!settling
     this.subjects = Math.max(subjects, this.members?.size ?? 0) // while the hub is settling, it knows fewer

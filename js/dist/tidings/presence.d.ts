@@ -65,7 +65,7 @@ export declare class Presence extends EventTarget {
     subjects: number;
     /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
     settling: boolean;
-    /** All members by subject; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
+    /** All members by subject, in the order of their subjects; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
     members: Map<string, Member> | undefined;
     /** Connects at once. @param {string | URL} url The base URL of the hub, the part before /events. @param {string} topic @param {PresenceOptions} [options] */
     constructor(url: string | URL, topic: string, options?: PresenceOptions);
