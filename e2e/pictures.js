@@ -98,7 +98,7 @@ try {
 // beHere makes an author present.
 async function beHere(name) {
   const token = hub.mint('--sub', name.toLowerCase(), '--subscribe', '**', '--present-data', JSON.stringify({ name, role: 'author' }))
-  const stream = await fetch(`${hub.url}/events?topic=docs/42&topic=chat/lobby&present=1`, {
+  const stream = await fetch(`${hub.url}/events?topic=docs/42&topic=chat/lobby&topic=room/1&present=1`, {
     headers: { Authorization: `Bearer ${token}` },
     signal: stop.signal,
   })
@@ -110,7 +110,7 @@ async function room() {
   const page = await browser.newPage({ viewport: { width: 640, height: 300 } })
   const token = hub.mint('--sub', 'zoe', '--subscribe', '**', '--presence', '**', '--present-data', JSON.stringify({ name: 'Zoë' }))
   await page.goto(`${hub.url}/tidings.d.ts#token=${token}`) // a page of the hub's origin without scripts of its own
-  await page.setContent(readFileSync(join(import.meta.dirname, 'room.html'), 'utf8'))
+  await page.setContent(readFileSync(join(import.meta.dirname, 'room.html'), 'utf8').replaceAll('http://localhost:3000', hub.url))
   await page.getByText('7 here').waitFor()
   await beHere('Gus')
   await page.getByText('Gus has come').waitFor()

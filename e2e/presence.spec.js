@@ -1,7 +1,14 @@
 // Two pages of different people, which see each other.
 
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { expect } from '@playwright/test'
 import { test } from './hub.js'
+import { Server } from './server.js'
+
+const text = (path) => readFileSync(new URL(path, import.meta.url), 'utf8')
+const document = text('../docs/presence.md')
 
 /** Opens a page of the hub, in which a user is present in a room. */
 async function visit(browser, hub, subject) {
@@ -35,3 +42,30 @@ test('two pages see each other, a reload shows nothing, and who closes the page 
   await expect.poll(() => left(ada), { timeout: 40_000 }).toBe('bob') // once, after the grace and the restart
   expect(await seen(ada)).toBe('ADA')
 })
+
+for (const [what, html, hash] of [
+  ['the page in docs/presence.md', /^```html\n(.*?)^```$/ms.exec(document)[1], ''],
+  ['room.html', text('room.html'), 'name='],
+]) {
+  test(`${what} shows who is here, with the hub that the document starts`, async ({ browser }, info) => {
+    const web = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end(body)).listen(0, 'localhost')
+    await once(web, 'listening')
+    const origin = `http://localhost:${web.address().port}`
+    const [, args] = /^tidings serve (.*?) *#/m.exec(document)
+    const hub = await Server.start('serve', ...args.replaceAll('http://localhost:8000', origin).split(' '), '--data', info.outputPath('data'))
+    const body = html.replaceAll('http://localhost:3000', hub.url)
+    const visitors = await Promise.all(['ann', 'bob'].map(async (name) => {
+      const page = await browser.newPage()
+      await page.goto(`${origin}/#${hash}${name}`)
+      return page
+    }))
+    for (const page of visitors) {
+      await expect(page.locator('h1')).toHaveText('2 here')
+      await expect(page.locator('ul > li')).toContainText(['ann', 'bob'])
+    }
+    await Promise.all(visitors.map((page) => page.close()))
+    await hub.kill()
+    web.close()
+    web.closeAllConnections()
+  })
+}

@@ -41,8 +41,8 @@ type streamsCmd struct {
 // Help is the manual.
 func (*streamsCmd) Help() string {
 	return `
-Lists the open streams, the oldest first: the subject, the topics, the start, the address, and how many events of the log the stream
-is behind. --close and --revoke end the streams.
+Lists the open streams, the oldest first: the subject, the topics, the start, the address, the form, and how many events of the log
+the stream is behind. The form of a compressed stream ends with +gzip. --close and --revoke end the streams.
 
 The client of a closed stream gets a last checkpoint and a jittered time to reconnect, and misses nothing. To keep a client out,
 revoke its token.
@@ -274,14 +274,14 @@ func (c *streamsCmd) printer(out io.Writer) (print func(*hub.Subscriber) error, 
 	return func(s *hub.Subscriber) error {
 		if !begun {
 			begun = true
-			_, _ = fmt.Fprint(w, "ID\tOPEN FOR\tSTATE\tBEHIND\tWHO\tFROM\tTOPICS\n") // in memory
+			_, _ = fmt.Fprint(w, "ID\tOPEN FOR\tSTATE\tFORM\tBEHIND\tWHO\tFROM\tTOPICS\n") // in memory
 		}
 		topics := strings.Join(s.Topics, " ")
 		if s.More > 0 {
 			topics += fmt.Sprintf(" and %d more", s.More)
 		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, inLine.Replace(visible(cmp.Or(s.Subject, "-"))), s.Address, visible(topics))
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Form, s.Lag, inLine.Replace(visible(cmp.Or(s.Subject, "-"))), s.Address, visible(topics))
 		return err
 	}, w.Flush
 }

@@ -66,7 +66,7 @@ function members(view, topic) {
       card(
         el('span', null, `${several(subjects, 'subject')} on ${several(streams, 'stream')} at `, el('code', null, topic)),
         rows.length === 0
-          ? note('No subject is present.', streams > 0 ? 'The streams that ask to be seen have tokens without a subject (sub).' : '')
+          ? note('No subject is present.', streams > 0 ? 'The streams that ask to be seen name no subject. A token names it (sub), and on a hub without keys the parameter subject.' : '')
           : table(
               'Members',
               [
