@@ -104,6 +104,48 @@ test('streams are listed, filtered, sorted and closed', async ({ page, hub, see 
   stops.forEach((stop) => stop.abort())
 })
 
+test('keys walk the rows of presence and of streams, and a refresh keeps the place', async ({ page, hub, see }) => {
+  const stop = new AbortController()
+  const join = (sub, topics) =>
+    fetch(`${hub.url}/events?${topics.map((topic) => `topic=${topic}`).join('&')}&present=1`, {
+      headers: { Authorization: `Bearer ${hub.mint(...(sub ? ['--sub', sub] : []), '--subscribe', '**')}` },
+      signal: stop.signal,
+    })
+  await join('ann', ['walk/1', 'walk/2'])
+  await join('bob', ['walk/2'])
+  await join('', ['walk/3'])
+  const refreshed = (path) => page.waitForResponse((response) => response.url().includes(path))
+  const press = async (...keys) => {
+    for (const key of keys) await page.keyboard.press(key)
+  }
+  const link = (name) => page.getByRole('link', { name, exact: true })
+  await see('#/presence?pattern=walk/*')
+  await expect(link('walk/2')).toBeVisible()
+  await press('j', 'j', 'j', 'k')
+  await expect(link('walk/2')).toBeFocused()
+  await refreshed('api/v1/presence')
+  await expect(link('walk/2')).toBeFocused()
+  await press('Enter')
+  await expect(page).toHaveURL(/#\/presence\?topic=walk%2F2$/)
+  await expect(page.getByText('2 subjects on 2 streams')).toBeVisible()
+  await press('j', 'j')
+  await expect(page.getByRole('row', { name: 'bob' }).getByRole('link')).toBeFocused()
+  await press('Enter')
+  await expect(page).toHaveURL(/#\/streams\?subject=bob$/)
+  await expect(link('bob')).toBeVisible()
+  await press('j')
+  await expect(link('bob')).toBeFocused()
+  await refreshed('api/v1/subscribers')
+  await expect(link('bob')).toBeFocused() // and not the button that closes the stream
+
+  await see('#/presence?topic=walk/3')
+  await expect(page.getByText('No subject is present.')).toBeVisible()
+  await expect(page.getByText('on a hub without keys the parameter subject')).toBeVisible()
+  await press('Escape')
+  await expect(page).toHaveURL(/#\/presence$/)
+  stop.abort()
+})
+
 test('a token is revoked only after a question, and its streams end', async ({ page, hub, see }) => {
   const token = hub.mint('--sub', 'mallory', '--id', 'lost-laptop', '--subscribe', '**')
   const stream = await fetch(`${hub.url}/events/any`, { headers: { Authorization: `Bearer ${token}` } })

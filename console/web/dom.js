@@ -84,6 +84,29 @@ export function table(caption, columns, rows, row = (_) => ({})) {
   )
 }
 
+// pressable are the links and buttons of a row. The first one opens what the row is about.
+const pressable = (row) => [...(row?.querySelectorAll('a, button') ?? [])]
+const focused = () => document.activeElement?.closest('tr') ?? null
+
+/** refill replaces the content of a list. It keeps the scroll position, and the focus in a row with the same data-id. */
+export function refill(list, ...children) {
+  const row = list.contains(focused()) ? focused() : null
+  const at = pressable(row).indexOf(document.activeElement)
+  const scroll = list.querySelector('.scroll')?.scrollTop ?? 0
+  fill(list, ...children)
+  list.querySelector('.scroll')?.scrollTo(0, scroll)
+  if (row?.dataset.id !== undefined) {
+    pressable(list.querySelector(`tr[data-id="${CSS.escape(row.dataset.id)}"]`))[at]?.focus({ preventScroll: true })
+  }
+}
+
+/** step moves the focus by rows of a list, or to its first row. */
+export function step(list, by) {
+  const rows = [...list.querySelectorAll('tbody tr')].filter((row) => pressable(row).length > 0)
+  const at = Math.max(0, Math.min(rows.indexOf(focused()) + by, rows.length - 1))
+  pressable(rows[at])[0]?.focus()
+}
+
 /** facts makes a list of names and values; values that are null are left out. */
 export function facts(pairs) {
   return el(

@@ -1,7 +1,7 @@
 // Presence: at which topics anyone is present, and the members of one.
 
 import { ask } from '../api.js'
-import { button, card, el, field, fill, note, table } from '../dom.js'
+import { button, card, el, field, fill, note, refill, step, table } from '../dom.js'
 import { count, several, visible } from '../format.js'
 import { format, search } from '../route.js'
 import { failure, loading } from '../view.js'
@@ -42,6 +42,7 @@ function topics(view) {
                 { name: 'Streams', number: true, cell: (t) => count(t.streams) },
               ],
               rows,
+              (t) => ({ 'data-id': t.topic }),
             ),
           ),
   })
@@ -55,7 +56,7 @@ function topics(view) {
     el('form.bar.filters', { onsubmit: show }, field('Topics', pattern), el('button.primary', { type: 'submit' }, 'Show')),
     list.root,
   )
-  return { keys: { search: () => pattern.focus() } }
+  return { keys: { search: () => pattern.focus(), ...list.keys() } }
 }
 
 // members lists the members of a topic.
@@ -75,11 +76,15 @@ function members(view, topic) {
                 { name: 'Streams', cell: (m) => el('a', { href: format('streams', search({ subject: m.subject })) }, 'Show') },
               ],
               rows,
+              (m) => ({ 'data-id': m.subject }),
             ),
       ),
   })
   fill(view.root, el('p.bar', null, el('a', { href: format('presence') }, 'All topics')), list.root)
-  return {}
+  const back = () => {
+    location.hash = format('presence')
+  }
+  return { keys: { back, ...list.keys() } }
 }
 
 // Pages are the pages of a list that were asked for. They are asked for again every 3 seconds.
@@ -109,6 +114,10 @@ class Pages {
     this.#again()
   }
 
+  keys() {
+    return { next: () => step(this.root, 1), previous: () => step(this.root, -1) }
+  }
+
   async #refresh() {
     const { signal } = this.#view
     try {
@@ -122,7 +131,7 @@ class Pages {
         rows.push(...this.#how.of(answer))
         after = answer.next
       }
-      fill(
+      refill(
         this.root,
         answer.settling ? el('div.banner', null, 'The hub has just begun to serve: members may be missing for some seconds.') : null,
         this.#how.draw(rows, answer),

@@ -1,7 +1,7 @@
 // Streams: who is connected, what each follows, and how far behind it is; closing streams and revoking tokens.
 
 import { ask, send } from '../api.js'
-import { button, check, confirm, el, field, fill, note, table } from '../dom.js'
+import { button, check, confirm, el, field, fill, note, refill, step, table } from '../dom.js'
 import { ago, count, several, size, visible } from '../format.js'
 import { revoke } from '../revoke.js'
 import { format, search } from '../route.js'
@@ -29,7 +29,6 @@ export function open(view) {
 class StreamsPage {
   #streams = []
   #next = ''
-  #at = -1
   #here = '' // the name of this hub in a cluster
   #missing = []
 
@@ -86,7 +85,7 @@ class StreamsPage {
         this.#reload()
         return true
       },
-      keys: { search: () => this.inputs[0].focus(), next: () => this.#move(1), previous: () => this.#move(-1) },
+      keys: { search: () => this.inputs[0].focus(), next: () => step(this.list, 1), previous: () => step(this.list, -1) },
     }
   }
 
@@ -184,9 +183,7 @@ class StreamsPage {
         },
         { class: 'sort', 'aria-pressed': String(sort === name) },
       )
-    const focused = document.activeElement?.closest('tr')?.dataset.id
-    const scroll = this.list.querySelector('.scroll')?.scrollTop ?? 0
-    fill(
+    refill(
       this.list,
       el(
         'p.soft.counts',
@@ -201,11 +198,6 @@ class StreamsPage {
       table('Open streams', this.#columns(), rows, (s) => ({ 'data-id': s.id })),
       this.#next ? button('Load more', () => this.#more()) : null,
     )
-    const region = this.list.querySelector('.scroll')
-    region.scrollTop = scroll
-    if (focused !== undefined) {
-      this.list.querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus()
-    }
   }
 
   #columns() {
@@ -251,12 +243,6 @@ class StreamsPage {
           ),
       },
     ]
-  }
-
-  #move(by) {
-    const rows = [...this.list.querySelectorAll('tbody tr')]
-    this.#at = Math.max(0, Math.min(this.#at + by, rows.length - 1))
-    rows[this.#at]?.querySelector('button, a')?.focus()
   }
 
   // act does something, and says what it did; '' means that nothing was done.

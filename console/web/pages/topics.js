@@ -1,7 +1,7 @@
 // Topics: a tree by segment, and one topic beside it.
 
 import { ask, Refusal } from '../api.js'
-import { button, el, field, fill, note } from '../dom.js'
+import { button, el, field, fill, note, refill } from '../dom.js'
 import { ago, count, short } from '../format.js'
 import { TopicPanel } from '../topic-panel.js'
 import { level, rate } from '../topic-tree.js'
@@ -144,12 +144,10 @@ class TopicsPage {
       )
       return
     }
-    const focus = document.activeElement?.closest('tr')?.dataset.path
     const rows = []
     this.#rows = []
     this.#walk('', 0, rows)
-    const scroll = this.list.querySelector('.scroll')?.scrollTop ?? 0
-    fill(
+    refill(
       this.list,
       el(
         'div.scroll',
@@ -171,10 +169,6 @@ class TopicsPage {
         ),
       ),
     )
-    this.list.firstChild.scrollTop = scroll
-    if (focus !== undefined) {
-      this.list.querySelector(`tr[data-path="${CSS.escape(focus)}"] button`)?.focus()
-    }
     this.#mark()
   }
 
@@ -223,7 +217,7 @@ class TopicsPage {
     const speed = topic ? rate(seen.get(topic.topic)?.topic, topic, (Date.now() - (seen.get(topic.topic)?.at ?? 0)) / 1000) : null
     const row = el(
       'tr',
-      { 'data-path': path },
+      { 'data-id': path },
       el(
         'th',
         { scope: 'row', colspan: topic ? null : '4' },
