@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -163,6 +164,23 @@ func TestStreamsListsSubscribersAndTheirTopics(t *testing.T) {
 	}
 	if code, _, complaint := a.as("streams", "1"); code != exitFailure || !strings.Contains(complaint, "no open stream has the ID 1") {
 		t.Errorf("exit code %d, %q", code, complaint)
+	}
+}
+
+// TestTableOfStreamsShowsWhichAreCompressed: on a terminal nothing else tells whether --compress covers the topics of a stream.
+func TestTableOfStreamsShowsWhichAreCompressed(t *testing.T) {
+	s := startServe(t, nil, "--compress", "prices/**")
+	a := &administered{T: t, served: s}
+	a.follow("prices/ACME", "") // net/http asks for gzip
+	a.follow("news", "")
+	code, out, complaint := say(t, "streams", s.url, "--format", "table")
+	if code != 0 || complaint != "" {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	for topic, form := range map[string]string{"TOPICS": "FORM", "prices/ACME": "sse+gzip", "news": "sse"} {
+		if !regexp.MustCompile(`(?m) ` + regexp.QuoteMeta(form) + ` .* ` + topic + `$`).MatchString(out) {
+			t.Errorf("the line of %s lacks the form %s:\n%s", topic, form, out)
+		}
 	}
 }
 
