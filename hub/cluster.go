@@ -38,8 +38,8 @@ type ClusterOptions struct {
 	// Hubs returns how many hubs the cluster should have, 0 if that is not known. Nil: not known
 	Hubs func() int
 
-	// Waiting says what the hub waits for that is not open yet, or has no contact with the shared log, such as "waiting for one of b, c: 2 of 3 hubs are
-	// needed". /readyz has it. Empty: not known. Nil: like empty
+	// Waiting says what the hub waits for that is not open yet, or has no contact with the shared log, such as "waiting for c:4248: the first start of a
+	// cluster needs all 3 hubs". /readyz has it. Empty: not known. Nil: like empty
 	Waiting func() string
 
 	// Tokens identifies how the hub checks tokens. Hubs with different values warn of each other. It must not reveal a key, because administrators

@@ -27,7 +27,7 @@ func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
 			"--cluster-listen=" + peers[0], "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64)),
 		})
 	}()
-	want := "waiting for one of " + peers[1] + ", " + peers[2] + ": 2 of 3 hubs are needed"
+	want := "waiting for " + peers[1] + ", " + peers[2] + ": the first start of a cluster needs all 3 hubs"
 	log.await(t, want)
 	for deadline := time.Now().Add(patience); ; {
 		answer, text := ask(t, http.DefaultClient, http.MethodGet, "http://"+addr+"/readyz", "")

@@ -59,7 +59,11 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	status.Peers = append(status.Peers, Peer{Name: meta.Leader, Online: true, Current: true})
 	known := n.knownNames()
 	for _, r := range meta.Replicas {
-		status.Peers = append(status.Peers, Peer{Name: nameOf(r, known), Online: online(r), Current: r.Current, Active: r.Active, id: r.Peer})
+		name := nameOf(r, known)
+		if name != r.Peer {
+			n.learn(name)
+		}
+		status.Peers = append(status.Peers, Peer{Name: name, Online: online(r), Current: r.Current, Active: r.Active, id: r.Peer})
 	}
 	return status, nil
 }
@@ -74,11 +78,10 @@ func (n *Node) whyLeaderless(ctx context.Context, err error) error {
 	}
 	answers := n.probeAll(ctx)
 	missing, _ := n.unreached(answers)
-	reason := "another is elected within 10 s"
 	if v := n.voters(ctx, answers); v != nil && !v.enough() {
-		reason = v.waitingFor(missing, len(n.peers))
+		return lostMajority(v.waitingFor(missing))
 	}
-	return errors.New("natsnode: the cluster has no leader at the moment: " + reason)
+	return errors.New("natsnode: the cluster has no leader at the moment: another is elected within 10 s")
 }
 
 // nameOf returns the name of a peer, or its ID if neither the leader nor this node knows its name. Servers learn names from each other while they run, and

@@ -3,11 +3,9 @@ package natsnode
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
-
-// firstNeedsAll says what JetStream demands: servers without any entries elect a leader only if all of them vote.
-const firstNeedsAll = "; the first start of a cluster needs all"
 
 // await returns when the server is current and knows the leader of the cluster. Until then it says which peers do not answer, and why.
 func (n *Node) await(ctx context.Context) error {
@@ -47,13 +45,21 @@ func (n *Node) await(ctx context.Context) error {
 // waitsFor says what this node waits for, which has no leader. missing are those of all peers that do not answer.
 func (n *Node) waitsFor(ctx context.Context, answers []answer, missing []string) string {
 	if v := n.voters(ctx, answers); v != nil {
-		return v.waitingFor(missing, len(n.peers))
+		return v.waitingFor(missing)
 	}
-	reason := waitingFor(missing, len(n.peers))
-	if len(missing) > 0 && len(n.peers) > 2 {
-		reason += firstNeedsAll
+	return waitingForAll(missing, len(n.peers))
+}
+
+// waitingForAll says what a node waits for at the first start of its cluster: servers without any entries elect a leader only if all of them vote.
+func waitingForAll(missing []string, all int) string {
+	if len(missing) == 0 {
+		return waitingFor(nil, all)
 	}
-	return reason
+	which := fmt.Sprintf("all %d hubs", all)
+	if all == 2 {
+		which = "both hubs"
+	}
+	return "waiting for " + strings.Join(missing, ", ") + ": the first start of a cluster needs " + which
 }
 
 // led reports whether the cluster has a leader, as far as this node knows. JetStream calls a node that restarts current until it has heard of one.

@@ -48,9 +48,26 @@ func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }
 func WaitingFor(missing []string, all int) string { return waitingFor(missing, all) }
 
 // WaitingForMembers says what hubs wait for of which some run.
-func WaitingForMembers(running, silent, missing []string, all int) string {
+func WaitingForMembers(running, silent, missing []string) string {
 	v := voters{need: (len(running)+len(silent))/2 + 1, running: running, silent: silent}
-	return v.waitingFor(missing, all)
+	return v.waitingFor(missing)
+}
+
+// WaitingForAll says what a node waits for at the first start of its cluster.
+func WaitingForAll(missing []string, all int) string { return waitingForAll(missing, all) }
+
+// Quorate reports whether a member that has connections with some servers can elect a leader with them. others are the other members.
+func Quorate(others []string, connected ...string) bool {
+	size := len(others) + 1
+	group := &server.RaftzGroup{Size: size, QuorumNeeded: size/2 + 1, Peers: map[string]server.RaftzGroupPeer{}}
+	for _, name := range others {
+		group.Peers[idOf(name)] = server.RaftzGroupPeer{}
+	}
+	names := map[string]bool{}
+	for _, name := range connected {
+		names[name] = true
+	}
+	return quorate(group, names)
 }
 
 // ErrRuns refuses to remove a peer that was heard of some time ago.

@@ -3,9 +3,12 @@ package natsnode
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // contact is what a running node knows of its contact with the others.
@@ -19,7 +22,7 @@ type contact struct {
 //
 // A majority that is there and elects a leader is no fault: the checks of the server alone would take it for one.
 func (n *Node) checkContact(ctx context.Context, c *contact) {
-	if n.connected() > len(n.peers)/2 && n.server.JetStreamIsCurrent() && n.led() {
+	if n.quorate() && n.server.JetStreamIsCurrent() && n.led() {
 		n.regain(c)
 		return
 	}
@@ -38,7 +41,7 @@ func (n *Node) checkContact(ctx context.Context, c *contact) {
 	c.pause = min(max(2*c.pause, diagnose), diagnoseMax)
 	c.next = time.Now().Add(c.pause)
 	missing, why := n.unreached(answers)
-	reason := v.waitingFor(missing, len(n.peers))
+	reason := v.waitingFor(missing)
 	n.lack(reason)
 	if reason != c.logged {
 		c.logged = reason
@@ -69,20 +72,42 @@ func (n *Node) alone() error {
 	if n.lacking == "" {
 		return nil
 	}
-	return errors.New("natsnode: this hub has lost the majority of its cluster: " + n.lacking)
+	return lostMajority(n.lacking)
 }
 
-// connected returns how many peers this node has connections with, itself included.
-func (n *Node) connected() int {
+// lostMajority is the error of a node that waits for other hubs.
+func lostMajority(reason string) error {
+	return errors.New("natsnode: this hub has lost the majority of its cluster: " + reason)
+}
+
+// quorate reports whether this node has connections with so many members that they can elect a leader, itself included. Hubs that do not count do not help,
+// such as new ones in the places of lost ones.
+func (n *Node) quorate() bool {
 	routes, err := n.server.Routez(nil)
 	if err != nil {
-		return len(n.peers) // not known
+		return true // not known
 	}
-	names := map[string]bool{n.name: true}
+	connected := map[string]bool{n.name: true}
 	for _, r := range routes.Routes {
-		names[r.RemoteName] = true
+		connected[r.RemoteName] = true
 	}
-	return len(names)
+	n.learn(slices.Collect(maps.Keys(connected))...)
+	group := n.ownMembers()
+	if group == nil {
+		return len(connected) > len(n.peers)/2
+	}
+	return quorate(group, connected)
+}
+
+// quorate reports whether the members of a group among the connected servers can elect a leader.
+func quorate(group *server.RaftzGroup, connected map[string]bool) bool {
+	count := max(group.Size-len(group.Peers), 0) // 1 if the node that describes the group is a member: it is not among the peers
+	for name := range connected {
+		if _, counts := group.Peers[idOf(name)]; counts {
+			count++
+		}
+	}
+	return count >= group.QuorumNeeded
 }
 
 // examine compares what the leader of the cluster knows with what this node was told, and logs what the operator should change. rejoins says

@@ -40,13 +40,6 @@ func (n *Node) checkMembers(answers []answer, id *identity) error {
 		strings.Join(n.peers, ", "), strings.Join(others, ", "))
 }
 
-// remember keeps the names of the members.
-func (n *Node) remember(names []string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.remembered = names
-}
-
 // keepMembers writes the names of the members into the file of the node when they change, until ctx ends.
 func (n *Node) keepMembers(ctx context.Context, id *identity) {
 	for {
@@ -56,7 +49,6 @@ func (n *Node) keepMembers(ctx context.Context, id *identity) {
 		}
 		if slices.Sort(all); slices.Contains(all, n.name) && !slices.Equal(all, id.Members) {
 			id.Members = all
-			n.remember(all)
 			if err := id.store(filepath.Join(n.o.Dir, nameFile)); err != nil {
 				n.o.Logger.Warn("the names of the members of the cluster cannot be stored", "error", err.Error())
 				id.Members = nil // tried again

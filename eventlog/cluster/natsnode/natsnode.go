@@ -67,7 +67,8 @@ type Options struct {
 	// Stream is the stream of the order, "tidings" by default.
 	Stream string
 
-	// Waiting is called while Open waits for other hubs, with the reason, such as "waiting for one of b, c: 2 of 3 hubs are needed". Nil: it is only logged.
+	// Waiting is called while Open waits for other hubs, with the reason, such as "waiting for b:4248: the first start of a cluster needs
+	// all 3 hubs". Nil: it is only logged.
 	Waiting func(reason string)
 
 	Logger *slog.Logger // nil logs nothing
@@ -114,11 +115,11 @@ type Node struct {
 	broken chan struct{} // closed when the node has failed
 	closed sync.Once
 
-	mu         sync.Mutex    // guards the following fields
-	err        error         // why it has failed
-	lacking    string        // see lack
-	yielded    time.Duration // the time that StepDown has taken
-	remembered []string      // names of the members of the cluster, as its leader last listed them
+	mu      sync.Mutex        // guards the following fields
+	err     error             // why it has failed
+	lacking string            // see lack
+	yielded time.Duration     // the time that StepDown has taken
+	names   map[string]string // of the servers that this node has heard of, by ID: members, and peers that answered
 }
 
 // Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node has everything that the leader has.
@@ -130,7 +131,7 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 			err = fmt.Errorf("natsnode: %w", err)
 		}
 	}()
-	n := &Node{o: o, broken: make(chan struct{})}
+	n := &Node{o: o, broken: make(chan struct{}), names: map[string]string{}}
 	if n.peers, n.self, err = o.findPeers(ctx); err != nil {
 		return nil, err
 	}
@@ -141,7 +142,8 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.name, n.remembered = id.Name, id.Members
+	n.name = id.Name
+	n.learn(append(id.Members, n.name)...)
 	o.warnOfName(n.name)
 	rejoins := o.hasData()
 	if rejoins {

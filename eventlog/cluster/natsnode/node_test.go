@@ -259,7 +259,7 @@ func TestFirstStartOfAClusterSaysThatItNeedsAllHubs(t *testing.T) {
 	for i := range all {
 		all[i] = natsnode.Options{Peers: peers, Self: peers[i], Secret: secret, Dir: t.TempDir()}
 		all[i].Waiting = func(reason string) {
-			if reason == "waiting until the hubs elect a leader, without "+peers[2]+"; the first start of a cluster needs all" {
+			if reason == "waiting for "+peers[2]+": the first start of a cluster needs all 3 hubs" {
 				select {
 				case waits <- struct{}{}:
 				default:
@@ -315,6 +315,25 @@ func TestNodeThatStartsSaysForHowManyHubsItWaits(t *testing.T) {
 		{[]string{"b"}, 2, "waiting for b: 2 of 2 hubs are needed"},
 	} {
 		if says := natsnode.WaitingFor(test.missing, test.all); says != test.says {
+			t.Errorf("%q of %d: %s, want %s", test.missing, test.all, says, test.says)
+		}
+	}
+}
+
+// TestNodeOfANewClusterWaitsForAllHubs: it said that it waited for one of them, and in the same sentence that it needed all.
+func TestNodeOfANewClusterWaitsForAllHubs(t *testing.T) {
+	for _, test := range []struct {
+		missing []string
+		all     int
+		says    string
+	}{
+		{[]string{"b:4248", "c:4248"}, 3, "waiting for b:4248, c:4248: the first start of a cluster needs all 3 hubs"},
+		{[]string{"c:4248"}, 3, "waiting for c:4248: the first start of a cluster needs all 3 hubs"},
+		{[]string{"b:1"}, 2, "waiting for b:1: the first start of a cluster needs both hubs"},
+		{[]string{"b", "c", "d"}, 5, "waiting for b, c, d: the first start of a cluster needs all 5 hubs"},
+		{nil, 3, "waiting until the hubs elect a leader"},
+	} {
+		if says := natsnode.WaitingForAll(test.missing, test.all); says != test.says {
 			t.Errorf("%q of %d: %s, want %s", test.missing, test.all, says, test.says)
 		}
 	}

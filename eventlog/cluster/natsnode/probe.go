@@ -21,7 +21,7 @@ const (
 	infoLength = 64 << 10
 )
 
-// waitingFor says what a node waits for that does not reach some of its peers.
+// waitingFor says what a node waits for if some of the hubs that count do not run.
 func waitingFor(missing []string, all int) string {
 	switch need := all/2 + 1 - (all - len(missing)); {
 	case need > 0:
@@ -40,7 +40,7 @@ func waitingFor(missing []string, all int) string {
 	return "waiting until the hubs elect a leader"
 }
 
-// missing returns the peers that this node cannot reach, without the default port, and why, as the end of a sentence.
+// missing returns the peers that this node cannot reach, and why, as the end of a sentence.
 func (n *Node) missing(ctx context.Context) (peers []string, why string) {
 	return n.unreached(n.probeAll(ctx))
 }
@@ -49,7 +49,7 @@ func (n *Node) missing(ctx context.Context) (peers []string, why string) {
 func (n *Node) unreached(answers []answer) (peers []string, why string) {
 	for i, a := range answers {
 		if a.err != nil {
-			peers = append(peers, strings.TrimSuffix(n.peers[i], ":"+DefaultPort))
+			peers = append(peers, n.peers[i])
 			why += fmt.Sprintf("; %s: %v", n.peers[i], a.err)
 		}
 	}

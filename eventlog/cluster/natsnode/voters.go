@@ -35,13 +35,19 @@ func (n *Node) voters(ctx context.Context, answers []answer) *voters {
 	if group == nil {
 		return nil
 	}
-	known := n.knownNames()
 	runs := map[string]bool{idOf(n.name): true}
 	for _, a := range answers {
 		if a.name != "" {
-			runs[idOf(a.name)], known[idOf(a.name)] = true, a.name
+			runs[idOf(a.name)] = true
+			n.learn(a.name)
 		}
 	}
+	for id, p := range group.Peers { // a new node has met none of them
+		if idOf(p.Name) == id {
+			n.learn(p.Name)
+		}
+	}
+	known := n.knownNames()
 	v := &voters{need: group.QuorumNeeded}
 	ids := slices.Collect(maps.Keys(group.Peers))
 	if len(ids) < group.Size { // the server that has answered is a member, too
@@ -132,15 +138,20 @@ func idOf(name string) string {
 	return string(id)
 }
 
-// knownNames returns the names of the members that this node remembers, by ID.
+// knownNames returns the names of the servers that this node remembers, by ID.
 func (n *Node) knownNames() map[string]string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	names := map[string]string{idOf(n.name): n.name}
-	for _, name := range n.remembered {
-		names[idOf(name)] = name
+	return maps.Clone(n.names)
+}
+
+// learn remembers the names of servers, so that each has one name in all messages, and not its ID in some.
+func (n *Node) learn(names ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, name := range names {
+		n.names[idOf(name)] = name
 	}
-	return names
 }
 
 // list says which members run.
@@ -174,17 +185,12 @@ func (v *voters) enough() bool { return len(v.running) >= v.need }
 // afterDisaster says what an operator does if hubs that count are gone for good.
 const afterDisaster = "Start the others; if too many of them are lost for good, docs/cluster.md (After a disaster) says how to continue with the events of one hub"
 
-// waitingFor says what hubs wait for that have no majority. missing are the addresses of hubs in the list of all peers that do not answer.
-func (v *voters) waitingFor(missing []string, all int) string {
-	total := len(v.running) + len(v.silent)
-	text := ""
-	if total == all && len(missing) == len(v.silent) {
-		text = waitingFor(missing, all) // addresses say more than names
-	} else {
-		text = waitingFor(v.silent, total)
-		if len(missing) > 0 {
-			text += ", and no hub answers at " + strings.Join(missing, ", ")
-		}
+// waitingFor says what hubs wait for that have no majority. It names hubs as the status of the cluster does. missing are the peers that do not answer: the
+// list of peers may still have hubs that were removed, so an address does not say which hub is missing.
+func (v *voters) waitingFor(missing []string) string {
+	text := waitingFor(v.silent, len(v.running)+len(v.silent))
+	if len(missing) > 0 {
+		text += ", and no hub answers at " + strings.Join(missing, ", ")
 	}
 	if !v.enough() {
 		text += ". " + v.list() + ". " + afterDisaster
