@@ -61,7 +61,23 @@ func (c *clusterAsker) ask(ctx context.Context, std stdio, command, method, path
 		_, err := fmt.Fprintf(std.out, "%s\n", answer)
 		return err
 	}
-	return printCluster(std.out, &status)
+	return printCluster(std.out, &status, c.again(client))
+}
+
+// again returns the arguments by which another command reaches the same hub, for a person who copies it; empty for the default. The token is not among
+// them, because output is often kept.
+func (c *clusterAsker) again(client *hubClient) string {
+	var args string
+	if c.Hub != "" {
+		args += " " + shellWord(client.String())
+	}
+	if c.CA != "" {
+		args += " --ca " + shellWord(c.CA)
+	}
+	if c.Insecure {
+		args += " --insecure"
+	}
+	return args
 }
 
 // clusterStatusCmd is the command line of tidings cluster status.
@@ -158,7 +174,8 @@ func (*clusterRemoveCmd) Help() string {
 Excludes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
 another hub takes over its copy of the shared log. A running hub is not removed.
 
-A hub that starts with an empty directory is a new one, and needs no command. A removed hub that starts with its old directory is a member
+A hub that starts with an empty directory is a new one, and needs no command. If none takes the place of the removed hub, start the others with a list of
+peers without it, one after the other. A removed hub that starts with its old directory is a member
 again: delete the directory, if it is found again.
 
 Examples:
@@ -184,7 +201,7 @@ func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
 		}
 		text += "\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts"
 		if n == 0 || n < size {
-			text += "\nnext: start a hub with an empty directory in its place"
+			text += "\nnext: start a hub with an empty directory in its place; or, if the cluster is to have fewer hubs, start the others with a list of peers without it, one after the other"
 		}
 		return text
 	})

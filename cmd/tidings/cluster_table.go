@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,8 +64,8 @@ type clusterPeer struct {
 	Online bool   `json:"online"`
 }
 
-// printCluster prints a table of the hubs.
-func printCluster(out io.Writer, status *clusterAnswer) error {
+// printCluster prints a table of the hubs. again are the arguments by which commands in the notes reach the same hub.
+func printCluster(out io.Writer, status *clusterAnswer, again string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HUB\tSTATE\tHEAD\tBEHIND\tSTREAMS\tCONTACT\tVERSION\tURL") // in memory, as all below
 	newest := map[string]uint64{}                                                      // message of each generation; a hub that was killed does not know it
@@ -92,7 +93,7 @@ func printCluster(out io.Writer, status *clusterAnswer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, note := range clusterNotes(status) {
+	for _, note := range clusterNotes(status, again) {
 		if _, err := fmt.Fprintln(out, "\n"+note); err != nil {
 			return err
 		}
@@ -115,17 +116,40 @@ func tokenNote(status *clusterAnswer) string {
 		strings.Join(others, ", "), visible(status.Hubs[0].Name))
 }
 
-// clusterNotes says what is wrong with a cluster.
-func clusterNotes(status *clusterAnswer) (notes []string) {
+// unreadyNotes says why hubs are not ready. Hubs with the same reason share a note.
+func unreadyNotes(status *clusterAnswer) (notes []string) {
+	var reasons []string
+	names := map[string][]string{} // by reason
+	for _, h := range status.Hubs {
+		if h.Ready || h.Silent {
+			continue
+		}
+		if names[h.Unready] == nil {
+			reasons = append(reasons, h.Unready)
+		}
+		names[h.Unready] = append(names[h.Unready], visible(h.Name))
+	}
+	for _, reason := range reasons {
+		are := " is not ready: "
+		if len(names[reason]) > 1 {
+			are = " are not ready; each says: "
+		}
+		notes = append(notes, strings.Join(names[reason], ", ")+are+visible(reason))
+	}
+	return notes
+}
+
+// clusterNotes says what is wrong with a cluster. again are the arguments by which commands reach the same hub.
+func clusterNotes(status *clusterAnswer, again string) (notes []string) {
 	servers := status.Log.Servers
 	counted := map[string]bool{}
 	for _, p := range servers.Peers {
 		counted[p.Name] = true
 	}
+	notes = unreadyNotes(status)
 	for _, h := range status.Hubs {
 		switch name := visible(h.Name); {
 		case !h.Ready && !h.Silent:
-			notes = append(notes, name+" is not ready: "+visible(h.Unready))
 		case h.Silent && !counted[h.Name]:
 			notes = append(notes, name+" does not answer")
 		case !h.Silent && len(counted) > 0 && !counted[h.Name]:
@@ -137,11 +161,12 @@ func clusterNotes(status *clusterAnswer) (notes []string) {
 	}
 	for _, p := range servers.Peers {
 		if !p.Online {
-			notes = append(notes, fmt.Sprintf("%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s", visible(p.Name)))
+			notes = append(notes, fmt.Sprintf("%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s%s", visible(p.Name), again))
 		}
 	}
-	if servers.trouble != "" {
-		notes = append(notes, "the servers of the shared log: "+visible(plain.Text(servers.trouble)))
+	trouble := visible(plain.Text(servers.trouble))
+	if trouble != "" && !slices.ContainsFunc(notes, func(note string) bool { return strings.Contains(note, trouble) }) {
+		notes = append(notes, "the servers of the shared log: "+trouble)
 	}
 	return notes
 }

@@ -59,7 +59,7 @@ func TestClusterStatusNamesWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := printCluster(&out, &status); err != nil {
+	if err := printCluster(&out, &status, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`b +no answer `, `\nb does not answer, and counts for majorities`, `\nremoved was removed, or is new, and does not count`} {
@@ -75,8 +75,72 @@ func TestClusterStatusNamesWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	if err := printCluster(&out, &status); err != nil || !strings.Contains(out.String(), "\nthe servers of the shared log: this hub does not reach b, c\n") {
+	if err := printCluster(&out, &status, ""); err != nil || !strings.Contains(out.String(), "\nthe servers of the shared log: this hub does not reach b, c\n") {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// TestCommandsThatStatusPrintsCanBeCopied: they lacked the address, and asked the hub at the default one.
+func TestCommandsThatStatusPrintsCanBeCopied(t *testing.T) {
+	s := startClusterServer(t)
+	bare := strings.TrimPrefix(s.URL, "http://")
+	for _, args := range [][]string{{s.URL}, {bare}, {"--hub", s.URL}, {s.URL + "/"}, {"--hub", bare + "/events", "--token", "secret"}, {s.URL, "--token", "secret", "--insecure"}} {
+		code, out, complaint := say(t, append([]string{"cluster", "status", "--format", "table"}, args...)...)
+		_, command, found := strings.Cut(out, "If it will not come back: tidings ")
+		command, _, _ = strings.Cut(command, "\n")
+		if code != 0 || !found || strings.Contains(out, "secret") {
+			t.Fatalf("%q: exit code %d, %s%s", args, code, out, complaint)
+		}
+		s.got = ""
+		if code, _, complaint := say(t, strings.Fields(command)...); code != 0 || s.got != "DELETE /api/v1/cluster/hubs/b-x7k2 " {
+			t.Errorf("%q prints %q: exit code %d, %s; the hub got %s", args, command, code, complaint, s.got)
+		}
+	}
+	for want, c := range map[string]clusterAsker{
+		"": {},
+		" 'unix:/run/my hubs/a.sock' --ca 'my ca.pem'": {hubFlags: hubFlags{Hub: "unix:/run/my hubs/a.sock", CA: "my ca.pem"}},
+		" 'https://ann@a.example'":                     {hubFlags: hubFlags{Hub: "https://ann:secret@a.example", Token: "secret"}},
+	} {
+		h, err := c.hub()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.again(&hubClient{Hub: h}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestStatusSaysEachSentenceOnce: without a majority it said the same three lines for each hub that runs, and for the servers of the shared log.
+func TestStatusSaysEachSentenceOnce(t *testing.T) {
+	const reason = "this hub has lost the majority of its cluster: waiting for one of b-2, c-3: 3 of 5 hubs are needed"
+	var status clusterAnswer
+	if err := json.Unmarshal([]byte(`{"name":"a-1","hubs":[{"name":"a-1","unready":"`+reason+`"},{"name":"d-4","unready":"it drains"},{"name":"e-5","unready":"`+reason+`"}],"log":{"servers":"natsnode: `+reason+`"}}`), &status); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := printCluster(&out, &status, ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), reason); n != 1 || !strings.Contains(out.String(), "\n\na-1, e-5 are not ready; each says: "+reason+"\n\nd-4 is not ready: it drains\n") {
+		t.Errorf("%d times:\n%s", n, &out)
+	}
+}
+
+// TestRefusalOfAHubIsShownToItsEnd: it was cut after 240 bytes, where the way out began.
+func TestRefusalOfAHubIsShownToItsEnd(t *testing.T) {
+	const end = "docs/cluster.md (After a disaster) says how to continue with the events of one hub"
+	detail := "waiting for one of " + strings.Repeat("a-hub-with-a-long-name-x7k2, ", 64) + ": 33 of 65 hubs are needed. " + end
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, `{"type":"https://tidings-sse.github.io/problems/conflict","title":"conflict","detail":"`+detail+`"}`)
+	}))
+	defer s.Close()
+	for _, args := range [][]string{{"cluster", "remove", "b-2", s.URL}, {"cluster", "status", s.URL}, {"pub", s.URL, "news", "hello"}, {"stats", s.URL}} {
+		if code, _, complaint := say(t, args...); code != exitRefused || !strings.Contains(complaint, detail) {
+			t.Errorf("%q: exit code %d, %s", args, code, complaint)
+		}
 	}
 }
 
@@ -143,7 +207,7 @@ func TestStatusShowsHowFarAKilledHubIsBehind(t *testing.T) {
 		{Name: "killed", Ready: true, Generation: "k3f9a", Message: 4, Last: 4},
 		{Name: "elsewhere", Ready: true, Generation: "zzzzz", Message: 1, Last: 1},
 	}}
-	if err := printCluster(&out, status); err != nil {
+	if err := printCluster(&out, status, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`a +ready +k3f9a-0 +0 messages`, `killed +ready +k3f9a-0 +5 messages`, `elsewhere +ready +zzzzz-0 +0 messages`} {
@@ -170,9 +234,9 @@ func TestClusterCommandsAskForWhatTheySay(t *testing.T) {
 func TestClusterCommandsSayWhatTheHubHasDone(t *testing.T) {
 	s := startClusterServer(t)
 	for want, args := range map[string][]string{
-		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts\nnext: start a hub with an empty directory in its place\n": {"remove", "b-x7k2"},
-		"all hubs of the cluster now keep: --keep 'chat/**=age:7d' --keep-bytes 10KiB --topics-remembered 0\n":                                                                                                                                                     {"set", "--keep", "chat/**=age:7d", "--keep-bytes", "2MiB"},
-		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason":                                                                                                                                            {"reset", "--yes"},
+		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts\nnext: start a hub with an empty directory in its place; or, if the cluster is to have fewer hubs, start the others with a list of peers without it, one after the other\n": {"remove", "b-x7k2"},
+		"all hubs of the cluster now keep: --keep 'chat/**=age:7d' --keep-bytes 10KiB --topics-remembered 0\n":          {"set", "--keep", "chat/**=age:7d", "--keep-bytes", "2MiB"},
+		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason": {"reset", "--yes"},
 	} {
 		if code, out, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.Contains(complaint, want) || !strings.HasPrefix(out, "{") {
 			t.Errorf("%q: exit code %d, %s, and says %s", args, code, out, complaint)

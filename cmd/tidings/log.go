@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,8 +29,8 @@ type logCmd struct {
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *logCmd) Help() string {
 	return `
-DIR is the data directory of a log that no process has open: stop the hub first, or inspect a copy of the directory. Only restored
-changes the directory.
+DIR is the data directory of a hub, or of a log, that no process has open: stop the hub first, or inspect a copy of the directory. Only
+restored changes the directory.
 
 Exit codes:
 
@@ -45,13 +44,25 @@ type logDir struct {
 	Dir string `arg:"" name:"dir" help:"The data directory."`
 }
 
-// inspect calls f with the directory open.
+// inspect calls f with the log in the directory open. The data directory of a hub of a cluster has its log in a directory of its own.
 func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
+	if log := d.below(); log != "" {
+		d.Dir = log
+	}
 	i, err := disklog.Inspect(d.Dir)
 	if err != nil {
-		return d.whereElse(d.ofMirror(whenInUse(err)))
+		return whichDir(d.ofMirror(whenInUse(err)))
 	}
 	return errors.Join(f(i), i.Close())
+}
+
+// below returns the directory of the log if Dir is the data directory of a hub of a cluster; empty: it is not.
+func (d *logDir) below() string {
+	log := filepath.Join(d.Dir, mirrorDir)
+	if exists(filepath.Join(d.Dir, identityFile)) || !exists(filepath.Join(log, identityFile)) {
+		return ""
+	}
+	return log
 }
 
 // ofMirror replaces the remedy of a log that cannot be opened, if it is that of a hub of a cluster.
@@ -93,13 +104,12 @@ func (d *logDir) restoreHub() string {
 	return "tidings log restored DIR, with the directory in which this one has the name " + mirrorDir
 }
 
-// whereElse adds a hint to the error of a directory without a log, if it is that of a hub of a cluster.
-func (d *logDir) whereElse(err error) error {
-	log := filepath.Join(d.Dir, mirrorDir)
-	if exists(filepath.Join(d.Dir, identityFile)) || !exists(filepath.Join(log, identityFile)) {
-		return err
+// whichDir says in the error of a directory without a log how to find the right one.
+func whichDir(err error) error {
+	if dir, ok := errors.AsType[*disklog.DirError](err); ok && errors.Is(err, disklog.ErrNoLog) {
+		return &disklog.DirError{Dir: dir.Dir, Remedy: "name the directory that a hub has for --data, or the one with the file " + identityFile, Err: dir.Err}
 	}
-	return fmt.Errorf("%w\nhint: %s is the data directory of a hub of a cluster, whose log is in %s", err, d.Dir, log)
+	return err
 }
 
 // whenInUse adds a hint to the error of a directory that another process has open.
@@ -256,29 +266,4 @@ func inBytes(n int64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", value, unit)
-}
-
-type logCheckCmd struct{ logDir }
-
-// Run reports all problems in the directory.
-func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
-	return c.inspect(func(i *disklog.Inspector) error {
-		out := bufio.NewWriter(io.out)
-		checked, err := i.Check(ctx, func(p disklog.Problem) { fmt.Fprintln(out, p) })
-		if err := errors.Join(err, out.Flush()); err != nil {
-			return err
-		}
-		fmt.Fprintf(io.err, "%s records, %s index entries of %s topics, %s keys, %s publisher's IDs: ",
-			grouped(checked.Records), grouped(checked.Entries), grouped(checked.Topics), grouped(checked.Keys), grouped(checked.IDs))
-		if checked.Problems == 0 {
-			fmt.Fprintln(io.err, "no problem")
-			return nil
-		}
-		what := "problems"
-		if checked.Problems == 1 {
-			what = "problem"
-		}
-		fmt.Fprintf(io.err, "%s %s\n%s\n", grouped(checked.Problems), what, c.remedy())
-		return &exitError{exitFailure, nil}
-	})
 }

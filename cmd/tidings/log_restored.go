@@ -30,7 +30,7 @@ Examples:
 
 // Run starts a new generation.
 func (c *logRestoredCmd) Run(io stdio) error {
-	if log := filepath.Join(c.Dir, mirrorDir); exists(filepath.Join(log, identityFile)) && !exists(filepath.Join(c.Dir, identityFile)) {
+	if log := c.below(); log != "" {
 		return c.leaveMajority(io, log)
 	}
 	gen, err := disklog.Restored(c.Dir)
@@ -38,7 +38,7 @@ func (c *logRestoredCmd) Run(io stdio) error {
 		return fmt.Errorf("%s has the log of a hub of a cluster, which begins a generation only with its cluster\nhint: %s", c.Dir, c.restoreHub())
 	}
 	if err != nil {
-		return whenInUse(err)
+		return whichDir(whenInUse(err))
 	}
 	_, err = fmt.Fprintf(io.out, "%s begins generation %s; subscribers that resume from older positions will get a gap\n", c.Dir, gen)
 	return err

@@ -405,7 +405,7 @@ func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 // refusedText describes the refusal of a publish request, as refusalText does for other requests.
 func refusedText(p *tidings.Problem, hub *hubClient) string {
 	status := strings.TrimSpace(fmt.Sprint(p.Status, " ", http.StatusText(p.Status)))
-	lines := []string{p.Title, p.Detail}
+	lines := []string{shorten(p.Title, problemLine), shorten(p.Detail, problemLine)}
 	if p.Type == "" && p.Title == http.StatusText(p.Status) {
 		lines = lines[1:] // the status says the same
 	}

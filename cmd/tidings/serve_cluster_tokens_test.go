@@ -69,7 +69,7 @@ func TestClusterStatusNamesHubsThatCheckTokensDifferently(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := printCluster(&out, &status); err != nil {
+		if err := printCluster(&out, &status, ""); err != nil {
 			t.Fatal(err)
 		}
 		if text := out.String(); want == "" && strings.Contains(text, "tokens") || !strings.Contains(text, want) {

@@ -224,7 +224,7 @@ func TestSettingsWithoutEffectAreRefused(t *testing.T) {
 		"--heartbeat-min is 1h0m0s":                      {"--memory", "--heartbeat-min", "1h"},
 		`"datastar,foo" has a comma`:                     {"--memory", "--ignore-param", "datastar,foo"},
 		`the parameter "access_token" cannot be ignored`: {"--memory", "--ignore-param", "access_token"},
-		"--min-free 1048576TiB: invalid option: Re":      {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
+		"hint: give a smaller --min-free":                {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
 	} {
 		code, _, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
 		if code == 0 || !strings.Contains(complaint, want) {

@@ -103,6 +103,10 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 // whyClosed says in words of the command line why a log on disk cannot be opened.
 func (f *storeFlags) whyClosed(err error) error {
 	if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {
+		var reserve, disk int64
+		if n, _ := fmt.Sscanf(invalid.Reason, "Reserve is %d bytes of free space, and the disk has %d bytes in all", &reserve, &disk); n == 2 {
+			return fmt.Errorf("--min-free %s is more than the disk of %s has in all, which is %s: the hub would never store an event\nhint: give a smaller --min-free, or name a directory on a larger disk with --data", text(f.MinFree), f.dataDir(), inBytes(disk))
+		}
 		return fmt.Errorf("--min-free %s: %w", text(f.MinFree), invalid)
 	}
 	return whenInUse(err)

@@ -14,7 +14,9 @@ import (
 
 const (
 	refusalLines = 8   // how many lines of a refusal's body are shown
-	refusalLine  = 240 // how many bytes of each
+	refusalLine  = 240 // how many bytes of each, if the body is not a problem document
+
+	problemLine = 16 << 10 // how many bytes of the title or detail of a problem document: a hub says at the end what to do
 )
 
 // refusalText describes the refusal of a request to u: the status, the server's own words, and what to do. at is the zero value if the
@@ -32,7 +34,7 @@ func refusal(answer string, lines []string, hint string) string {
 	text := []string{visible(answer)}
 	for _, line := range lines {
 		if line != "" {
-			text = append(text, shorten(visible(line), refusalLine))
+			text = append(text, visible(line))
 		}
 	}
 	return strings.Join(text, "\n  ") + hintLine(hint)
@@ -73,11 +75,11 @@ func hubRefusalHint(status int, kind, detail string, at address.Hub) string {
 // bodyLines returns the first lines of a refusal's body: the title and detail of a problem document (RFC 9457), the title of an HTML
 // page, or else the text.
 func bodyLines(err *sse.ResponseError) []string {
-	body := strings.TrimSpace(strings.ToValidUTF8(string(err.Body), "\uFFFD"))
+	body, longest := strings.TrimSpace(strings.ToValidUTF8(string(err.Body), "\uFFFD")), refusalLine
 	if strings.HasPrefix(body, "<") {
 		body = pageTitle(body)
 	} else if problem := problemText(body); problem != "" {
-		body = problem
+		body, longest = problem, problemLine
 	}
 	var lines []string
 	for line := range strings.Lines(body) {
@@ -87,7 +89,7 @@ func bodyLines(err *sse.ResponseError) []string {
 		if len(lines) == refusalLines {
 			return append(lines, "…")
 		}
-		lines = append(lines, line)
+		lines = append(lines, shorten(line, longest))
 	}
 	return lines
 }
