@@ -44,7 +44,7 @@ func (d *direct) heartbeatBehind() {
 		return
 	}
 	s.touch(d)
-	_, _, err := d.push(&s.buf, c.reached.Seq, []chunk{c.heartbeat()})
+	_, err := d.push(&s.buf, c.reached.Seq, []chunk{c.heartbeat()})
 	switch {
 	case err != nil:
 		d.abort(Gone)
@@ -53,22 +53,19 @@ func (d *direct) heartbeatBehind() {
 	}
 }
 
-// pushBehind is push for a replayer. It first sends the unsent rest of a heartbeat.
-func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, rest chunk, err error) {
+// pushBehind is push for a replayer. While the replayer made the chunks, the shard may have sent a part of a heartbeat, which comes first.
+func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (accepted, error) {
 	c := d.cursor
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if d.rest.text != "" && len(chunks) > 0 {
-		chunks = append([]chunk{d.rest}, chunks...)
-		d.rest = chunk{}
-	}
-	if all, at, err = d.push(b, from, chunks); all {
+	got, err := d.push(b, from, chunks)
+	if got.all {
 		c.reached = c.query.After
 	}
 	if l := d.lane(); l != nil {
 		l.out.Flush()
 	}
-	return all, at, d.rest, err
+	return got, err
 }
 
 // room returns how many bytes the subscriber takes now. Lanes share their connection, which may be full; more bytes than it takes would be made in
@@ -106,6 +103,11 @@ func (d *direct) replayed(now progress) {
 		s.close(&d.subscriber, Revoked)
 	case now == tooSlow:
 		s.close(&d.subscriber, Slow)
+	case now == cutShort:
+		s.close(&d.subscriber, Drained)
+	case now == finished && d.rest.text != "": // a heartbeat was due at the same time
+		d.last = true
+		d.replay()
 	case now == finished:
 		s.close(&d.subscriber, cmp.Or(d.why, Complete))
 	case now == midway && s.draining && s.hasEnough(d.cursor.query.After):
@@ -161,13 +163,15 @@ func (d *direct) closeUp() bool {
 		return false
 	}
 	s.touch(d)
-	all, at, err := d.push(&s.buf, from.Seq, c.squeeze(chunks))
+	got, err := d.push(&s.buf, from.Seq, c.squeeze(chunks))
 	switch {
 	case err != nil:
 		s.close(&d.subscriber, whyLost(err))
 		return false
-	case !all:
-		c.back(at)
+	case !got.all:
+		if got.dropped {
+			c.back(got.at)
+		}
 		d.awaitWritable()
 		return false
 	}

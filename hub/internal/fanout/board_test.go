@@ -108,7 +108,7 @@ func TestBlockedRunnerKeepsFewMessages(t *testing.T) {
 		o.Heartbeat, o.ShortestHeartbeat = time.Minute, time.Minute
 		o.WriteTimeout = time.Second
 	})
-	const n = 5000
+	const n = 10_000 // more than a turn and the messages after it take together, so that some stay owed
 	out := &notebook{room: make(chan struct{})}
 	st := stream(t, f, watching(boards(n)))
 	go st.Serve(out)

@@ -71,7 +71,7 @@ func takeDirect(conn net.Conn, timeout time.Duration, early int) (d *direct, ok 
 // beginWith sends the first bytes, and gives the subscriber to its shard.
 func (d *direct) beginWith(first []byte) {
 	d.rest = chunk{text: string(first), at: d.cursor.query.After.Seq, control: true}
-	if all, _, err := d.push(&first, 0, nil); err != nil || all {
+	if got, err := d.push(&first, 0, nil); err != nil || got.all {
 		d.rest = chunk{} // a client that has disconnected is soon reported
 	}
 	if s := d.shard; !s.post(func() { s.adopt(&d.subscriber) }) {
@@ -158,55 +158,19 @@ func (d *direct) unwatchable(err error) {
 	d.shard.close(&d.subscriber, Failed)
 }
 
-// push sends rest, or some chunks if there is no rest. It reports whether it sent all of them, and the sequence number up to which everything
-// was sent. An error means that the client has disconnected.
-func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, err error) {
-	if d.rest.text != "" {
-		chunks = []chunk{d.rest}
-	}
-	*b = (*b)[:0]
-	for i := range chunks {
-		*b = append(*b, chunks[i].text...)
-	}
-	if len(*b) == 0 {
-		return true, from, nil
-	}
-	n, err := d.write(*b)
-	if err != nil {
-		return false, from, err
-	}
-	d.moved = d.moved || n > 0
-	d.bytes.Add(int64(n))
-	d.shard.f.count.sent(1, eventsUpTo(chunks, n), n)
-	d.rest, at = cut(chunks, n, from)
-	return n == len(*b), at, nil
-}
-
-// write hands bytes to the client, as many as the connection takes.
-func (d *direct) write(b []byte) (int, error) {
-	switch via := d.via.(type) {
-	case *lane:
-		return via.out.Send(b)
-	case *sealed:
-		return via.write(b)
-	default:
-		return socket.Send(d.fd, b)
-	}
-}
-
 func (d *direct) send(c chunk) {
 	s := d.shard
 	d.group.live[d.place].inStep = false
 	s.touch(d)
 	c.at = s.at.Seq
 	s.chunks = append(s.chunks[:0], c)
-	all, _, err := d.push(&s.buf, s.at.Seq, s.chunks)
+	got, err := d.push(&s.buf, s.at.Seq, s.chunks)
 	switch {
 	case err != nil:
 		s.close(&d.subscriber, whyLost(err))
-	case all && !c.aside:
+	case got.all && !c.aside:
 		d.wrote = s.wheel.now
-	case !all:
+	case !got.all:
 		d.stall(d.rest, s.at)
 	}
 }
@@ -262,7 +226,7 @@ func (d *direct) sendLeaving() {
 		at = d.cursor.query.After
 	}
 	d.shard.touch(d)
-	_, _, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // on an error the client has disconnected, and resumes from its last id
+	_, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // on an error the client has disconnected, and resumes from its last id
 }
 
 func (d *direct) abort(why Reason) {

@@ -66,22 +66,28 @@ type chunk struct {
 	more    int16  // number of events that it holds besides the first
 }
 
-// cut returns the unsent rest after n bytes of some chunks were sent, and the sequence number up to which everything was sent: from if no
-// chunk was sent whole. It drops events of which nothing was sent, because a cursor makes them again.
-func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64) {
+// cut returns what is left of some chunks after n bytes of them were sent. rest is the rest of a chunk, with the control messages that follow it,
+// because a cursor makes them only once. Everything up to the sequence number at was sent, or is in rest: at is from if no chunk was sent whole.
+// dropped says that there are more chunks. They are not in rest, because a cursor makes them again.
+func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64, dropped bool) {
 	at = from
-	for _, c := range chunks {
-		if n < len(c.text) {
-			if n > 0 || c.partial || c.control {
-				c.text, c.partial = c.text[n:], true
-				return c, c.at
-			}
-			return chunk{}, at
+	for i := range chunks {
+		c := &chunks[i]
+		switch {
+		case rest.text != "" && c.control:
+			rest.text += c.text
+			rest.at = c.at
+		case rest.text == "" && n >= len(c.text):
+			n -= len(c.text)
+		case rest.text == "" && (n > 0 || c.partial || c.control):
+			rest = *c
+			rest.text, rest.partial = c.text[n:], true
+		default:
+			return rest, at, true
 		}
-		n -= len(c.text)
 		at = c.at
 	}
-	return chunk{}, at
+	return rest, at, false
 }
 
 // eventsIn returns how many of some chunks are events.

@@ -256,6 +256,11 @@ func (f *Fanout) Streams() (n int) {
 	return n
 }
 
+// stopsReading reports whether an error of the log means that streams end because the hub stops, or because the log was closed.
+func (f *Fanout) stopsReading(err error) bool {
+	return f.ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed)
+}
+
 // logUnreadable logs the error with which a stream could not read the log.
 func (f *Fanout) logUnreadable(ctx context.Context, at eventlog.Position, err error) {
 	if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {

@@ -51,6 +51,12 @@ func start(t *testing.T, change ...func(*Options)) (*Fanout, *eventlog.Memory) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, log, change...), log
+}
+
+// startOn is start on a log that the test has made.
+func startOn(t *testing.T, log eventlog.Log, change ...func(*Options)) *Fanout {
+	t.Helper()
 	o := Options{
 		Window: 64 << 20, Heartbeat: 25 * time.Second, ShortestHeartbeat: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		Logger: slog.New(slog.DiscardHandler),
@@ -69,7 +75,7 @@ func start(t *testing.T, change ...func(*Options)) (*Fanout, *eventlog.Memory) {
 		_ = f.Shutdown(ctx)
 		_ = log.Close()
 	})
-	return f, log
+	return f
 }
 
 func publish(t *testing.T, log eventlog.Log, records ...eventlog.Record) {

@@ -61,7 +61,8 @@ func (l *fakeLane) Send(b []byte) (int, error) {
 		l.room -= n
 	}
 	l.got.Write(b[:n])
-	l.blocked = n < len(b)
+	l.blocked = l.blocked || n < len(b)
+	l.unblock()
 	l.note()
 	return n, nil
 }

@@ -116,7 +116,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 			s.close(&m.sub.subscriber, whyLost(err)) // close moves another member to its place
 		default:
 			s.chunks = s.appendForm(s.chunks[:0], g, m.inStep)
-			rest, at := cut(s.chunks, n, from.Seq)
+			rest, at, _ := cut(s.chunks, n, from.Seq) // its cursor begins at at
 			s.f.count.sent(1, eventsUpTo(s.chunks, n), n)
 			m.sub.moved = n > 0
 			m.sub.bytes.Add(int64(n))
@@ -168,7 +168,10 @@ func (s *shard) gather(g *group) (b []byte, seen uint64, ends bool) {
 // endGroup closes the live streams of a group if they are complete.
 func (s *shard) endGroup(g *group, at eventlog.Position) {
 	complete, err := s.f.ends.complete(s.f.ctx, g, at)
-	if err != nil {
+	switch {
+	case err != nil && s.f.ctx.Err() != nil: // the drain ends, and with it the streams
+		return
+	case err != nil:
 		s.f.opts.Logger.Error("the log could not say whether topics have ended; their streams end, and the clients learn it when they reconnect", "err", err.Error())
 		complete = true
 	}

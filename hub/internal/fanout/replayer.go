@@ -28,6 +28,7 @@ const (
 	finished                 // all topics have ended; no event can follow
 	lost                     // the client has disconnected
 	broken                   // the log cannot be read
+	cutShort                 // the log is no longer read: the drain has taken too long, or the log is closed
 	tooSlow                  // it is too far behind
 	barred                   // the permission of its client was revoked
 )
@@ -121,22 +122,28 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 		from := c.query.After.Seq
 		chunks, now, err := c.next(ctx, c.pageFor(room))
 		if err != nil {
-			now := tooSlow
-			if !errors.Is(err, errTooSlow) {
-				now = broken
+			now := broken
+			switch {
+			case errors.Is(err, errTooSlow):
+				now = tooSlow
+			case c.f.stopsReading(err):
+				now = cutShort
+			default:
 				d.shard.f.logUnreadable(ctx, c.query.After, err)
 			}
-			_, _, _, _ = d.pushBehind(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
+			_, _ = d.pushBehind(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
 			return now
 		}
 		chunks, now = c.fit(chunks, now, room)
-		all, at, rest, err := d.pushBehind(buf, from, chunks)
+		got, err := d.pushBehind(buf, from, chunks)
 		switch {
 		case err != nil:
 			return lost
-		case !all:
-			d.last = now == atEnd && rest.text != "" && rest.at == chunks[len(chunks)-1].at
-			c.back(at)
+		case got.dropped:
+			c.back(got.at)
+			return blocked
+		case !got.all: // everything that was made is sent, or in the rest
+			d.last = now == atEnd
 			return blocked
 		case now == atEnd:
 			return finished
@@ -150,11 +157,11 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 
 // finishRest sends the rest of a chunk. The result is midway if the subscriber can continue.
 func (d *direct) finishRest(ctx context.Context, buf *[]byte, rest chunk) progress {
-	all, _, _, err := d.pushBehind(buf, rest.at, nil)
+	got, err := d.pushBehind(buf, rest.at, nil)
 	switch {
 	case err != nil:
 		return lost
-	case !all:
+	case !got.all:
 		return blocked
 	case d.last:
 		return finished

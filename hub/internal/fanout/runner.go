@@ -171,6 +171,9 @@ func (r *runner) end(why Reason) {
 	s := r.shard
 	r.cursor.lock <- struct{}{} // after a heartbeat that began while the runner was reading the log, so that its bytes count
 	<-r.cursor.lock
+	if why == Gone && s.f.ctx.Err() != nil { // the hub has cut the connection, at the end of a drain
+		why = Drained
+	}
 	s.await(func() { s.close(&r.subscriber, why) })
 	s.f.leave(&r.subscriber, why)
 	r.out.Close()
@@ -191,20 +194,25 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 		chunks, now, err := r.next()
 		end := Complete
 		if err != nil {
-			if c.f.ctx.Err() != nil || Reason(r.leaving.Load()) == Gone {
+			if Reason(r.leaving.Load()) == Gone {
 				return Gone
 			}
-			if now, end = atEnd, Slow; !errors.Is(err, errTooSlow) {
-				end = Failed
+			now, end = atEnd, Failed
+			switch {
+			case errors.Is(err, errTooSlow):
+				end = Slow
+			case c.f.stopsReading(err):
+				end = Drained
+			default:
 				c.f.logUnreadable(c.f.ctx, c.query.After, err)
 			}
 			chunks = []chunk{c.group.leaving(from)}
 		}
 		if why != open && (now == atHead || why != Drained || r.shard.hasEnough(c.query.After)) {
-			if now, end = atEnd, why; why == Drained {
+			if now, end = atEnd, why; why == Drained && err == nil {
 				from = c.query.After
 			} else {
-				chunks = nil // the client's permission has ended
+				chunks = nil // the client's permission has ended, or the chunk is a leaving already
 			}
 			chunks = append(chunks, c.group.leaving(from))
 		}

@@ -24,13 +24,13 @@ type Stream struct {
 	err     error     // why it has ended before its time
 	gotEnd  bool      // the client has ended its side
 	sentEnd bool      // this side has ended
-	blocked bool      // Send could not take everything
+	blocked bool      // the owner waits for Events.Writable
 	place   place     // in the line of the connection
 }
 
 // Events are told what happens to a detached stream. Their methods must not block, and must not call the stream.
 type Events interface {
-	// Writable is called when Send may take more, after it has not taken everything.
+	// Writable is called when Send may take more, after it has not taken everything or Room was 0. It may be called without need.
 	Writable()
 
 	// Ended is called once, when the client has reset the stream, or the connection has ended. slow says that the client has accepted no bytes for
@@ -53,7 +53,12 @@ func (st *Stream) Send(b []byte) (n int, err error) {
 		if n = c.appendData(st, b, false); n > 0 {
 			c.line.leave(st)
 		}
-		st.wait(n < len(b))
+		if n < len(b) {
+			st.wait()
+		} else if st.blocked { // others of its owner may still wait, and the event that makes room may have come before
+			st.wait()
+			st.unblock()
+		}
 	}
 	if st.err == nil && st.sentEnd {
 		return n, ErrEnded
@@ -74,15 +79,16 @@ func (st *Stream) Room() int {
 	if c.hasRoom() {
 		room = min(st.window, c.window, int64(outLimit-len(c.out)-frameHeader))
 	}
-	st.wait(room <= 0)
+	if st.blocked = false; room <= 0 {
+		st.wait()
+	}
 	return int(max(room, 0))
 }
 
-// wait lets the stream wait in line if it is blocked. The caller holds mu.
-func (st *Stream) wait(blocked bool) {
-	if st.blocked = blocked; blocked {
-		st.c.line.join(st)
-	}
+// wait lets the stream wait in line, until unblock. The caller holds mu.
+func (st *Stream) wait() {
+	st.blocked = true
+	st.c.line.join(st)
 }
 
 // Taken returns how many bytes the connection has taken from all its streams. It returns 0 if the client has closed the window of this stream, so that
