@@ -97,8 +97,13 @@ func (c *cursor) next(ctx context.Context, bytes int) (chunks []chunk, now outco
 		if !c.f.opts.SkipSlow {
 			return nil, more, errTooSlow
 		}
-		if moved, err := c.moveOn(ctx); moved || err != nil {
-			return c.chunks, more, err
+		switch moved, err := c.moveOn(ctx); {
+		case err != nil:
+			return nil, more, err
+		case moved && c.failOnGap:
+			return c.chunks, atEnd, nil
+		case moved:
+			return c.chunks, more, nil
 		}
 	}
 	for _, e := range kept {
