@@ -146,6 +146,9 @@ func (s *Subscription) see(data string) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(s.options.Watch, p.Topic) {
+		return fmt.Errorf("the event says who is present at topic %.300q, which the subscription does not watch", p.Topic)
+	}
 	known := s.present[p.Topic]
 	if known == nil {
 		known = &presence{members: make(map[string]json.RawMessage)}

@@ -96,6 +96,21 @@ func namesOf(members []tidings.Member) string {
 	return strings.Join(names, " ")
 }
 
+// TestClientRefusesPresenceOfATopicThatItDoesNotWatch: the server is no hub.
+func TestClientRefusesPresenceOfATopicThatItDoesNotWatch(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{`{"topic":"b","streams":1,"subjects":0,"members":[]}`, `{"members":[]}`, `null`, `[]`, `1`} {
+		server := ssetest.NewServer(t, ssetest.Stream(ssetest.Send("event: tidings.presence\ndata: "+data+"\n\n"), ssetest.Hold()))
+		c := &tidings.Client{URL: server.URL, HTTP: server.Client()}
+		for p, err := range c.Presence(t.Context(), "a", nil) {
+			if !errors.Is(err, tidings.ErrNoHub) {
+				t.Errorf("%s: %+v, %v, want ErrNoHub", data, p, err)
+				break
+			}
+		}
+	}
+}
+
 // TestClientMergesPresence: each line is what the hub says, and what the program learns.
 func TestClientMergesPresence(t *testing.T) {
 	t.Parallel()

@@ -55,7 +55,8 @@ type SubscribeOptions struct {
 	// [Client.TokenFunc].
 	OnExpiring func()
 
-	// Watch are topics, without patterns, whose [Presence] OnPresence gets. A subscription without topics that watches some has no events.
+	// Watch are topics, without patterns, whose [Presence] OnPresence gets. A subscription without topics that watches some has no events. One with
+	// topics ends when all of them have ended, and with it what it watches and where it is present; [Client.Presence] does not end then.
 	// Present makes the subject of the token a member of the topics, or without topics of those in Watch. PresentSubject and PresentData
 	// are for hubs without keys: see [PresenceOptions]. With Present no delay before a reconnection is longer than 10 s, whatever
 	// [Client.Backoff] says, unless the hub asks for more: a hub that was away shows a member as gone after 15 s.

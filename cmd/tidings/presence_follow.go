@@ -29,7 +29,7 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 	}
 	p := c.printer(std.out, true)
 	options := &tidings.PresenceOptions{Present: c.Join, Subject: c.Sub, Data: json.RawMessage(c.PresentData)}
-	messages, settling := 0, false
+	messages, settling, unseen := 0, false, false
 	for state, err := range client.Presence(ctx, c.topic, options) {
 		if err != nil {
 			return c.outcome(ctx, status, err)
@@ -42,6 +42,10 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 			status.note(settlingText + " for some 15 s")
 		}
 		settling = state.Settling
+		if !unseen && c.unseen(&state) {
+			unseen = true
+			status.note("the hub counts the stream, and nobody sees you as a member, because the stream has no subject; name one with --sub at a hub without keys, elsewhere in the token")
+		}
 		if err := p.news(&state); err != nil {
 			return c.outcome(ctx, status, &outputError{err})
 		}
@@ -50,6 +54,11 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 		}
 	}
 	return nil
+}
+
+// unseen reports whether the stream makes nobody a member. At a hub without keys a token names no subject either.
+func (c *presenceCmd) unseen(state *tidings.Presence) bool {
+	return c.Join && c.Sub == "" && (c.Token == "" || state.Subjects == 0)
 }
 
 // outcome turns the end of a run into an error message and an exit code.

@@ -129,6 +129,19 @@ func TestPresenceJoinsATopic(t *testing.T) {
 	}
 }
 
+// TestPresenceSaysThatAStreamWithoutASubjectMakesNobodyAMember, once. A hub without keys ignores tokens.
+func TestPresenceSaysThatAStreamWithoutASubjectMakesNobodyAMember(t *testing.T) {
+	s := startServe(t, nil)
+	for topic, token := range map[string]string{"room/1": "", "room/2": "a.b.c"} {
+		code, out, complaint := say(t, "presence", topic, "--join", "--token", token, "-n", "1", "--hub", s.url)
+		want := young + "tidings presence: the hub counts the stream, and nobody sees you as a member, because the stream has no subject; " +
+			"name one with --sub at a hub without keys, elsewhere in the token\n"
+		if code != 0 || complaint != want || !strings.Contains(out, `"streams":1,"subjects":0`) {
+			t.Errorf("with token %q: exit code %d, %s%s", token, code, complaint, out)
+		}
+	}
+}
+
 // TestPresenceSaysThatItReconnects, and what it learns then.
 func TestPresenceSaysThatItReconnects(t *testing.T) {
 	state := "event: tidings.presence\nretry: 1\ndata: {\"topic\":\"room\",\"streams\":%d,\"subjects\":0,\"members\":[]}\n\n"

@@ -143,6 +143,7 @@ test('two clients of a hub see each other, and its roster', async (t) => {
   for await (const member of two.roster()) listed.push(member)
   assert.deepEqual(listed, [{ subject: 'bob', data: { name: 'Bob' } }, { subject: 'eve' }])
   two.close()
+  await assert.rejects(two.roster().next(), { name: 'AbortError', message: 'the presence is closed' })
   await until(one, 'change', () => one.streams === 1)
   assert.equal(names(one), 'bob eve') // for 15 s more
   const refused = open(t, hub.url, 'room/*')

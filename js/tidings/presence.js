@@ -47,7 +47,7 @@ export class Presence extends EventTarget {
   streams = 0
   /** How many subjects are present. */
   subjects = 0
-  /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
+  /** Members may be missing: the hub has just begun to serve, and they are coming back. */
   settling = false
   /** All members by subject, in the order of their subjects; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
   members
@@ -86,13 +86,13 @@ export class Presence extends EventTarget {
 
   /** Leaves, and ends the stream. Others see it 15 s later. */
   close() {
-    this.#closing.abort()
+    this.#closing.abort(new DOMException('the presence is closed', 'AbortError'))
     this.#attempt.abort()
     this.#set('closed', this.problem)
   }
 
   /**
-   * All members of the topic, however many there are, in pages as the loop needs them.
+   * All members of the topic, however many there are, in pages as the loop needs them. After {@link Presence.close} it throws an AbortError.
    *
    * @returns {AsyncGenerator<Member, void, void>}
    */

@@ -63,7 +63,7 @@ export declare class Presence extends EventTarget {
     streams: number;
     /** How many subjects are present. */
     subjects: number;
-    /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
+    /** Members may be missing: the hub has just begun to serve, and they are coming back. */
     settling: boolean;
     /** All members by subject, in the order of their subjects; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
     members: Map<string, Member> | undefined;
@@ -72,7 +72,7 @@ export declare class Presence extends EventTarget {
     /** Leaves, and ends the stream. Others see it 15 s later. */
     close(): void;
     /**
-     * All members of the topic, however many there are, in pages as the loop needs them.
+     * All members of the topic, however many there are, in pages as the loop needs them. After {@link Presence.close} it throws an AbortError.
      *
      * @returns {AsyncGenerator<Member, void, void>}
      */
