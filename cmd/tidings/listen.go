@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,7 +139,7 @@ func (f *listenFlags) listen(role, addr string, secure *tls.Config, g given) (*p
 	switch {
 	case s != nil:
 		if p.sockets, p.systemd = s.listeners, s.systemd; unix && !s.systemd {
-			err = os.Chmod(path, fs.FileMode(f.SocketMode)) // the setting may have changed
+			p.sockets, err = keepUnix(s.listeners, path, fs.FileMode(f.SocketMode))
 		}
 	case unix:
 		var l net.Listener
@@ -150,7 +149,7 @@ func (f *listenFlags) listen(role, addr string, secure *tls.Config, g given) (*p
 		p.sockets, err = listenLocal(listenPlain, addr)
 	}
 	if err != nil {
-		return nil, err
+		return nil, g.explain(err, role, addr)
 	}
 	if p.url = "http://localhost"; unix {
 		p.socket = path

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"syscall"
 )
@@ -56,4 +59,44 @@ func (p *place) reopen(files []*os.File) error {
 	p.own()
 	p.layer()
 	return nil
+}
+
+// keepUnix returns the listeners of a Unix socket from the process before, whose mode may have changed. If its file was deleted, no client can
+// connect to that socket any more, and keepUnix listens again.
+func keepUnix(listeners []net.Listener, path string, mode fs.FileMode) ([]net.Listener, error) {
+	free := checkFree(path)
+	if free == nil {
+		l, err := listenUnix(path, mode)
+		if err != nil {
+			return nil, err
+		}
+		closeAll(listeners)
+		return []net.Listener{l}, nil
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&fs.ModeSocket == 0 {
+		return nil, errors.Join(err, free)
+	}
+	return listeners, os.Chmod(path, mode)
+}
+
+// explain returns the error for an address at which the process cannot listen. The process before may listen there in another role: its connections
+// must not be served in this one.
+func (g given) explain(err error, role, addr string) error {
+	flags := map[string]string{rolePublic: "addr", roleAdmin: "admin-addr", rolePlain: "http-addr"}
+	for other, s := range g {
+		if other != role && sameAddr(s.addr, addr) {
+			return fmt.Errorf("the running hub listens on %s as its %s, and a restart does not make that its %s; stop it and start it again, or choose another address", addr, flags[other], flags[role])
+		}
+	}
+	return err
+}
+
+// sameAddr reports whether two addresses differ only in how they are written.
+func sameAddr(a, b string) bool {
+	if a == b || isUnix(a) || isUnix(b) {
+		return a == b
+	}
+	hostA, portA, errA := splitAddr(a)
+	hostB, portB, errB := splitAddr(b)
+	return errA == nil && errB == nil && hostA == hostB && portA == portB
 }

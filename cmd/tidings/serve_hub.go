@@ -105,6 +105,11 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 		if err := s.probe(s.before.pid); err != nil {
 			return nil, err
 		}
+		if shared != nil {
+			if err := shared.reach(ctx); err != nil {
+				return nil, stopped(ctx, err)
+			}
+		}
 	}
 	if err := s.before.yield(ctx); err != nil {
 		return nil, stopped(ctx, err)

@@ -4,9 +4,15 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -72,5 +78,45 @@ func TestRedisThatWouldLoseTheLogStopsTheHub(t *testing.T) {
 	}
 	if err := order.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRestartWhileRedisIsAwayChangesNothing: the new process asked nothing of Redis before it was prepared. The running hub ended its streams, closed
+// its copy of the log, and could not open it again, either.
+func TestRestartWhileRedisIsAwayChangesNothing(t *testing.T) {
+	addr, config := startRedis(t), writeFile(t, "hub.yaml", "")
+	point := func(addr string) {
+		t.Helper()
+		if err := os.WriteFile(config, []byte("redis: redis://"+addr+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point(addr)
+	r := runServe(t, "tidings", nil, "--cluster-name=a", "--config="+config)
+	client := clientOf(t, nil)
+	r.publish(t, client, "before")
+	r.restart(t)
+	point("127.0.0.1:1") // where no program listens
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)cannot use the shared log: --redis: .*restart when that is mended.*the restart failed.*ended before it was prepared: exit status 1`)
+	r.publish(t, client, "between")
+	point(addr)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = io.WriteString(conn, "SHUTDOWN NOSAVE NOW FORCE\r\n"); err == nil {
+		_, _ = io.Copy(io.Discard, conn) // it ends the connection
+	}
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)(cannot use the shared log: --redis: .*the restart failed.*){2}`)
+	if got := r.stored(t, client); !slices.Equal(got, []string{"before", "between"}) {
+		t.Errorf("stored are %q", got)
+	}
+	if text, _ := r.log.now(); strings.Count(text, "msg=stopping") != 1 {
+		t.Errorf("it has ended its streams:\n%s", text)
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -140,6 +141,63 @@ func TestHubMovesToANewAddressWhenItRestarts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRestartMakesADeletedUnixSocketAgain: it failed, and no client could ever connect again. A file without a listener is as good as none.
+func TestRestartMakesADeletedUnixSocketAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	r := runServe(t, "tidings", nil, "--addr", "unix:"+path, "--socket-mode=0600")
+	r.url = "http://localhost"
+	for _, name := range []string{"deleted", "stale", "file"} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		switch name {
+		case "stale":
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.SetUnlinkOnClose(false)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		case "file":
+			if err := os.WriteFile(path, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r.signal(t, syscall.SIGUSR2)
+			r.log.await(t, `(?s)cannot listen on \S+: this file is not a socket; remove it.*the restart failed`)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.restart(t)
+		r.publish(t, clientOf(t, throughSocket(path)), name)
+		if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: the file is %v, %v", name, info, err)
+		}
+	}
+	if got := r.stored(t, clientOf(t, throughSocket(path))); !slices.Equal(got, []string{"deleted", "stale", "file"}) {
+		t.Errorf("stored are %q", got)
+	}
+	r.stop(t)
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+// TestRestartSaysThatItsOwnAddressesAreSwapped, and not that another program uses them.
+func TestRestartSaysThatItsOwnAddressesAreSwapped(t *testing.T) {
+	public, admin := freeAddr(t), freeAddr(t)
+	r := runServe(t, "tidings", nil, "--addr="+public, "--admin-addr="+admin)
+	r.installScript(t, `exec $BIN/tidings serve --data `+r.data+` --addr=`+admin+` --admin-addr=`+public)
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)the running hub listens on `+admin+` as its admin-addr, and a restart does not make that its addr; stop it and start it again.*the restart failed`)
+	r.installScript(t, `exec $BIN/tidings serve --data `+r.data+` --addr=localhost:0 --admin-addr=`+public)
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)the running hub listens on `+public+` as its addr, and a restart does not make that its admin-addr`)
+	r.publish(t, clientOf(t, nil), "hello")
 }
 
 // TestStoppingAHubDuringARestartStopsBothProcesses.

@@ -154,11 +154,12 @@ func (c Client) settle() time.Duration {
 	return 300*time.Millisecond + time.Duration(c.Reconnection)*time.Millisecond*3/2
 }
 
-// Start starts a driver in a folder, "" for the current one, and returns the URL that it prints as its first line. stop ends it. Start waits for the
+// Start starts a driver in a folder, "" for the current one, and returns the URL that it prints as its first line. stop ends it, and on Unix what it has started. Start waits for the
 // line until ctx ends. The driver runs on after that.
 func Start(ctx context.Context, dir string, command []string, complaints io.Writer) (url string, stop func(), err error) {
 	driver := exec.Command(command[0], command[1:]...)
-	driver.Dir, driver.Stderr, driver.WaitDelay = dir, complaints, time.Second // a process that the driver has started may hold its standard error
+	driver.Dir, driver.Stderr, driver.WaitDelay = dir, complaints, time.Second // a process that has left its group may hold its standard error
+	group(driver)
 	out, err := driver.StdoutPipe()
 	if err != nil {
 		return "", nil, err
@@ -171,9 +172,9 @@ func Start(ctx context.Context, dir string, command []string, complaints io.Writ
 		return "", nil, err
 	}
 	stop = func() {
-		_ = input.Close()         // go run does not pass signals on; a driver of ours ends with its input
-		_ = driver.Process.Kill() // it may have ended
-		_ = driver.Wait()         // it was killed
+		_ = input.Close() // a driver of ours ends with its input, also where there are no groups
+		kill(driver)
+		_ = driver.Wait() // it was killed
 	}
 	late := context.AfterFunc(ctx, func() { _ = out.Close() }) // ends the reading
 	line, err := bufio.NewReader(io.LimitReader(out, mostURL)).ReadString('\n')
