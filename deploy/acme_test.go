@@ -344,6 +344,26 @@ func TestDamagedAccountIsReplaced(t *testing.T) {
 	}
 }
 
+// TestAccountThatIsNotStoredYetIsNoAddress: a hub took the name of its folder for an email address, and had no certificate until it was started again.
+func TestAccountThatIsNotStoredYetIsNoAddress(t *testing.T) {
+	t.Parallel()
+	a, name, other, folder := startCA(t, quarter, nil), newName(), newName(), t.TempDir()
+	s := startSite(t, a, folder, false, name)
+	s.certified(a, name)
+	s.Close()
+	files, err := filepath.Glob(filepath.Join(folder, "acme", "*", "users", "default", "*"))
+	if err != nil || len(files) != 2 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = startSite(t, a, folder, false, name, other)
+	s.certified(a, other)
+}
+
 func rewrite(t *testing.T, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -13,6 +13,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -95,6 +96,11 @@ func New(o Options) (*Manager, error) {
 	return m, nil
 }
 
+// noEmail keeps certmagic from looking for an address in its folder, and is trimmed to none. certmagic takes the name of the folder of an account
+// without an address for one, if the account is not stored completely: another domain is registering it, or the process ended then. The CA refuses
+// that address, "default", and certmagic keeps it until the process ends.
+const noEmail = " "
+
 // Start loads the certificates from the folder, and asks the CA for those that are missing or expire soon, in the background. Call it once, when
 // the server listens at secure with [Manager.TLSConfig], and, unless plain is nil, at plain with [Manager.HTTPHandler]. The CA connects to ports
 // 443 and 80 of the domain, which have to lead there.
@@ -104,7 +110,7 @@ func (m *Manager) Start(secure, plain net.Addr) error {
 		return err
 	}
 	template := certmagic.ACMEIssuer{
-		CA: m.opts.Directory, Email: m.opts.Email, TrustedRoots: m.opts.Roots, Agreed: true, Logger: m.magic.Logger,
+		CA: m.opts.Directory, Email: cmp.Or(m.opts.Email, noEmail), TrustedRoots: m.opts.Roots, Agreed: true, Logger: m.magic.Logger,
 		// certmagic listens itself if nothing accepts connections at these addresses.
 		ListenHost: host, AltTLSALPNPort: port, DisableHTTPChallenge: plain == nil,
 	}
