@@ -119,6 +119,7 @@ func TestRecorderWorksWithSSEHandlers(t *testing.T) {
 		if e, err := rec.Events().Next(t.Context()); e.ID != "1" || err != nil {
 			t.Errorf("got %+v and %v", e, err)
 		}
+		synctest.Wait() // the handler removes the deadline after the write
 		if d := time.Until(rec.WriteDeadline()); d > 0 {
 			t.Errorf("between writes there is a deadline in %v", d)
 		}
