@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -30,21 +31,27 @@ func variable(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// settings returns the settings in the environment. An empty variable is ignored, because container files often set variables to nothing.
-func (e environ) settings(flags map[string]*kong.Flag) []setting {
-	var settings []setting
-	for _, name := range slices.Sorted(maps.Keys(flags)) {
+// settings returns the settings of a configuration file, by default the one in TIDINGS_CONFIG, and after them those of the environment, which
+// override them. lists has the names that count in the environment, and whether they take a list. An empty variable is ignored, because container files often
+// set variables to nothing.
+func (e environ) settings(file string, lists map[string]bool) (settings []setting, err error) {
+	if file = cmp.Or(file, e.lookup(variable("config"))); file != "" {
+		if settings, err = readConfig(file); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
 		value := e.lookup(variable(name))
 		if value == "" {
 			continue
 		}
 		s := setting{key: name, values: []string{value}, origin: "environment " + variable(name)}
-		if flags[name].IsSlice() {
+		if lists[name] {
 			s.values = strings.Fields(value)
 		}
 		settings = append(settings, s)
 	}
-	return settings
+	return settings, nil
 }
 
 // otherVariables are the variables that other commands read, or set for the commands of sub --exec, and the one of restarts.

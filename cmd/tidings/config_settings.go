@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,19 +20,15 @@ type configFlags struct {
 // BeforeResolve applies the settings of the file and the environment. Kong calls it after it has set the defaults, and before it applies the
 // flags of the command line, which override all others.
 func (f *serveFlags) BeforeResolve(line *kong.Context, env environ) error {
-	flags := map[string]*kong.Flag{}
+	flags, lists := map[string]*kong.Flag{}, map[string]bool{}
 	for _, flag := range line.Selected().Flags {
-		flags[flag.Name] = flag
+		flags[flag.Name], lists[flag.Name] = flag, flag.IsSlice()
 	}
 	f.origins = map[string]string{}
-	said := env.settings(flags)
 	file, _ := line.FlagValue(flags["config"]).(string)
-	if file = cmp.Or(file, env.lookup(variable("config"))); file != "" {
-		settings, err := readConfig(file)
-		if err != nil {
-			return err
-		}
-		said = append(settings, said...)
+	said, err := env.settings(file, lists)
+	if err != nil {
+		return err
 	}
 	for _, s := range said {
 		if err := f.apply(s, flags); err != nil {

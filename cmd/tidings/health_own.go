@@ -43,17 +43,9 @@ type ownHub struct {
 // a mistake in one, made while the hub runs, does not make the hub unhealthy.
 func ownHubOf(env environ, file string) (ownHub, error) {
 	h := ownHub{addr: strings.TrimPrefix(address.Default, "http://")}
-	var said []setting
-	if file = cmp.Or(file, env.lookup(variable("config"))); file != "" {
-		var err error
-		if said, err = readConfig(file); err != nil {
-			return h, err
-		}
-	}
-	for _, key := range []string{"addr", "tls-cert", "acme-domain"} {
-		if values := strings.Fields(env.lookup(variable(key))); len(values) > 0 {
-			said = append(said, setting{key, values, "environment " + variable(key)})
-		}
+	said, err := env.settings(file, map[string]bool{"addr": false, "tls-cert": false, "acme-domain": true})
+	if err != nil {
+		return h, err
 	}
 	for _, s := range said {
 		if len(s.values) == 0 {

@@ -1,6 +1,7 @@
 package natsnode
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -54,10 +55,7 @@ func (n *Node) voters(ctx context.Context, answers []answer) *voters {
 		ids = append(ids, group.ID)
 	}
 	for _, id := range ids {
-		name := id
-		if known[id] != "" {
-			name = known[id]
-		}
+		name := cmp.Or(known[id], id)
 		if runs[id] {
 			v.running = append(v.running, name)
 		} else {
