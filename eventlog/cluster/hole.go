@@ -27,7 +27,7 @@ const standWithin = 15 * time.Second // a hub that was heard standing is believe
 // standing is the message of a hub that stands before a hole.
 type standing struct {
 	Hub     string `json:"hub"`
-	Message uint64 `json:"message"` // its last one
+	Message uint64 `json:"message"` // the last one that others can get from it
 	First   uint64 `json:"first"`   // the first one after the hole; math.MaxUint64: the hub takes no more messages
 }
 
@@ -112,7 +112,7 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 		return first, nil
 	}
 	mine := f.place.seq
-	f.stand(f.ctx, mine, first)
+	f.stand(f.ctx, f.has(), first)
 	if f.stood != mine || f.stoodSince.IsZero() {
 		f.stood, f.stoodSince = mine, time.Now()
 	}
@@ -134,6 +134,14 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 		return 0, &holeError{mine + 1, first - 1, missing, ErrNoSnapshot}
 	}
 	return end, nil
+}
+
+// has returns the last message of which another hub could get a copy from this one. A hub without a generation has kept nothing of what it has read.
+func (f *follower) has() uint64 {
+	if f.place.gen == "" {
+		return 0
+	}
+	return f.place.seq
 }
 
 // stand tells the other hubs that this one stands before a hole.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
 )
 
@@ -277,6 +278,41 @@ func TestNewHubTakesACopyIfTheBeginningIsDamaged(t *testing.T) {
 			s.Errorf("the event again: %+v, %v", r, err)
 		}
 		s.trace.agreed(s.T)
+	})
+}
+
+// TestHubsWithoutAGenerationPassOverWhatTheyHaveNotKept: the first messages of an order are damaged, the first one after a hub has read it, and none
+// began a generation. The hub has kept nothing of it. The others waited for this hub before the first message, and it for them before the second one.
+func TestHubsWithoutAGenerationPassOverWhatTheyHaveNotKept(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		s.fill(1)
+		messages := s.order.Messages()
+		early := messages[len(messages)-1].Data
+		other := newSim(s.T, 2, inMemory)
+		other.ret = s.ret
+		defer other.trace.print(s.T)
+		defer other.end()
+		order := other.order.Handle()
+		if err := order.Create(s.Context(), 1); err != nil {
+			s.Fatal(err)
+		}
+		for id := range byte(2) {
+			if err := order.Publish(s.Context(), "", cluster.ID{id}, early); err != nil {
+				s.Fatal(err)
+			}
+		}
+		other.order.Damage(2)
+		other.hubs[0].start()
+		for other.hubs[0].running().Details().Message < 1 {
+			time.Sleep(time.Millisecond)
+		}
+		other.order.Damage(1)
+		other.hubs[1].start()
+		other.hubs[2].start()
+		other.heal()
+		other.fill(3)
+		other.agree()
+		other.compare(lossless())
 	})
 }
 
