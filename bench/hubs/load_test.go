@@ -179,14 +179,15 @@ func BenchmarkLatency(b *testing.B) {
 						if err != nil {
 							return
 						}
-						if text, ok := bytes.CutPrefix(line, []byte("data: ")); ok && len(text) > 1 {
-							sent, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
-							if err != nil {
-								b.Error(err)
-								return
-							}
-							took <- time.Duration(time.Now().UnixNano() - sent)
+						text, ok := bytes.CutPrefix(line, []byte("data: "))
+						if !ok || len(text) <= 1 || text[0] == '{' { // the data of a control event is a JSON object
+							continue
 						}
+						sent, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+						if err != nil {
+							b.Error(err) // and the measurement goes on, so that it ends
+						}
+						took <- time.Duration(time.Now().UnixNano() - sent)
 					}
 				})
 			}
