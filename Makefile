@@ -79,7 +79,7 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 	cd bench && go run ./cmd/table -suite hub
 
 .PHONY: benchfanout
-benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), likewise, and draw the charts
+benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), likewise, and draw the charts; runs benchways first
 	cd bench && go run ./cmd/table -suite fanout
 
 .PHONY: benchcompress
@@ -87,7 +87,7 @@ benchcompress: # Benchmark compression (10 minutes) and write its tables
 	cd bench && go run ./cmd/table -suite compress
 
 .PHONY: benchways
-benchways: # Benchmark HTTP/2, --gather, and up to 500,000 streams (8 minutes, 8 GB), for docs/performance.md and docs/scale.md
+benchways: # Benchmark HTTP/2, --gather, and up to 1,000,000 streams (8 minutes, 8 GB), for docs/performance.md and docs/scale.md
 	cd bench && go run ./cmd/table -suite ways
 	cd bench && go run ./cmd/table -suite scale -o ../docs/scale.md
 

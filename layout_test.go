@@ -28,7 +28,7 @@ type rules struct {
 
 var everything = []string{"*"}
 
-// layout is the table of ARCHITECTURE.md, with the packages that are planned. Every package must be in it.
+// layout is the table of ARCHITECTURE.md. Every package must be in it.
 var layout = map[string]rules{
 	".":                               {imports: []string{"sse", "internal/address", "internal/wire"}},
 	"sse":                             {std: true},

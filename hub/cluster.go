@@ -49,7 +49,7 @@ type ClusterOptions struct {
 	// Details returns the status of the shared log for administrators, as a value that encodes to JSON. Nil: no status
 	Details func(context.Context) any
 
-	// Administrators call these functions. Configure changes the settings that all hubs share. Remove excludes a hub from the shared log for
+	// Administrators call these functions. Configure changes the settings that all hubs share. Remove removes a hub from the cluster for
 	// good. Reset replaces a lost shared log by the log of this hub. Nil: the shared log does not have the operation
 	Configure func(ctx context.Context, settings []byte) error
 	Remove    func(ctx context.Context, name string) error

@@ -49,7 +49,7 @@ func serveClusterSettings(h *Hub, w http.ResponseWriter, r *http.Request, _ stri
 	return h.change(w, r, "set", configure != nil, func(ctx context.Context) error { return configure(ctx, body) })
 }
 
-// serveClusterHub excludes a hub from the shared log.
+// serveClusterHub removes a hub from the cluster.
 func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
 	c, err := h.member(r)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 type clusterCmd struct {
 	Status clusterStatusCmd `cmd:"" help:"List the hubs of a cluster."`
 	Set    clusterSetCmd    `cmd:"" help:"Change the retention of all hubs of a cluster."`
-	Remove clusterRemoveCmd `cmd:"" help:"Exclude a hub that will not come back."`
+	Remove clusterRemoveCmd `cmd:"" help:"Remove a hub that will not come back."`
 	Reset  clusterResetCmd  `cmd:"" help:"Make the log of one hub the shared log, after a loss."`
 	Join   clusterJoinCmd   `cmd:"" help:"Turn the data directory of a hub alone into that of the first hub of a cluster."`
 	Leave  clusterLeaveCmd  `cmd:"" help:"Turn the log of a hub of a cluster into the data directory of a hub alone."`
@@ -90,7 +90,7 @@ func (*clusterStatusCmd) Help() string {
 	return `
 Lists the hubs that were heard of in the last 10 seconds, each with its newest event, its distance from the shared log, its streams, and how
 long ago it was in contact with the shared log. The hub that answers comes first. It asks the others: one that was killed has the state "no
-answer", and what is said of it is old. Below the table are the names of lost hubs, which tidings cluster remove excludes, and those that a hub
+answer", and what is said of it is old. Below the table are the names of lost hubs, for tidings cluster remove, and those that a hub
 without a majority cannot reach.
 
 Examples:
@@ -171,8 +171,8 @@ type clusterRemoveCmd struct {
 // Help is the manual.
 func (*clusterRemoveCmd) Help() string {
 	return `
-Excludes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
-another hub takes over its copy of the shared log. A running hub is not removed.
+Removes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
+another hub takes over its replica of the shared log. A running hub is not removed.
 
 A hub that starts with an empty directory is a new one, and needs no command. If none takes the place of the removed hub, start the others with a list of
 peers without it, one after the other. A removed hub that starts with its old directory is a member

@@ -97,7 +97,7 @@ func (*clusterLeaveCmd) Help() string {
 Turns the log of a hub of a cluster into the data directory of a hub alone. The events stay. A new generation begins: every subscriber that
 resumes gets a gap with the reason reset, and continues with new events.
 
-The other hubs of the cluster go on without this one; tidings cluster remove excludes it there.
+The other hubs of the cluster go on without this one; tidings cluster remove removes it there.
 
 Examples:
 

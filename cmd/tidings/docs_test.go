@@ -91,7 +91,7 @@ func fragmentsOf(t *testing.T, page, text string) (all []fragment) {
 func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 	tested := map[string]string{
 		"go":        "TestGoInTheDocumentationCompiles",
-		"sh":        "TestTheCommandsOfThePagesRun",
+		"sh":        "TestCommandsInTheDocumentationRun",
 		"js":        "TestJavaScriptInTheDocumentationIsValid",
 		"json":      "here",
 		"yaml":      "TestConfigurationFilesInTheDocumentationAreValid",

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +15,24 @@ func TestManualNamesEveryCommand(t *testing.T) {
 	for _, node := range kong.Must(&commands{}, kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model.Children {
 		if !node.Hidden && !strings.Contains(manual, "\n  tidings "+node.Name+" ") {
 			t.Errorf("the manual does not name %s", node.Name)
+		}
+	}
+}
+
+func TestREADMEListsEveryCommand(t *testing.T) {
+	var names []string
+	for _, node := range kong.Must(&commands{}, kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model.Children {
+		if !node.Hidden {
+			names = append(names, "`"+node.Name+"`")
+		}
+	}
+	for page, comma := range map[string]string{"README.md": ", ", "README.zh.md": "、"} {
+		text, err := os.ReadFile(filepath.Join(repository(t), page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.Join(names, comma) + " |\n"; !strings.Contains(string(text), want) {
+			t.Errorf("%s does not list the commands %s", page, want)
 		}
 	}
 }

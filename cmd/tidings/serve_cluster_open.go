@@ -37,7 +37,7 @@ type backend struct {
 	current func(ctx context.Context) error              // waits until this process's part has all messages; nil: it needs none
 	yield   func(ctx context.Context) error              // lets other hubs lead the shared log; nil: this hub never leads it
 	close   func() error                                 // after the order is closed
-	remove  func(ctx context.Context, name string) error // excludes a hub; nil: not possible
+	remove  func(ctx context.Context, name string) error // removes a hub from the cluster; nil: not possible
 	servers func(ctx context.Context) (any, error)       // describes the servers; nil: not possible
 }
 

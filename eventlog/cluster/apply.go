@@ -116,7 +116,7 @@ func (f *follower) message(m *Message) error {
 	return f.add(m, &fr, fr.batches)
 }
 
-// decode decodes a message. A damaged one is read again, from the authority over the order: a replica may have been damaged.
+// decode decodes a message. A damaged one is read again, from the leader of the order: a replica may have been damaged.
 func (f *follower) decode(m *Message) (frame, error) {
 	fr, err := decodeFrame(m.Data)
 	for range 3 {
@@ -139,8 +139,8 @@ func stale(m *Message, fr *frame) bool {
 	return m.Time.UnixMilli()-fr.sent > staleAfter.Milliseconds()
 }
 
-// outdated reports whether a message was sent before a hub made the order again. The order before may have had it already, under another
-// number, and this one does not know its identifier. Its sender does not know either.
+// outdated reports whether a message was sent before a hub made the order again. The old order may have stored it already, under another
+// number, and the new one does not know its identifier. Its sender cannot know.
 func (f *follower) outdated(fr *frame) bool {
 	return f.begin != nil && f.begin.Message > 0 && fr.known.seq <= f.begin.Message
 }
@@ -194,7 +194,7 @@ func (f *follower) pass(m *Message, reason byte, a *audit) {
 	f.group.messages = append(f.group.messages, message{mark: f.place.mark, full: m.ID, passed: reason, audit: a})
 }
 
-// recordTime returns the time of the records of a message: that of the shared log, unless its clock is ahead of the middle clock.
+// recordTime returns the time of the records of a message: that of the shared log, unless its clock is ahead of the median clock.
 func recordTime(m *Message, fr *frame) time.Time {
 	if fr.clock > 0 && fr.clock < m.Time.UnixMilli() {
 		return time.UnixMilli(fr.clock)
@@ -202,7 +202,7 @@ func recordTime(m *Message, fr *frame) time.Time {
 	return m.Time
 }
 
-// add adds a message with records.
+// add puts a message with records into the group.
 func (f *follower) add(m *Message, fr *frame, batches []batch) error {
 	if m.First <= f.head {
 		f.log.Error("the numbers of a message were skipped before, and its records are missing here", "message", m.Seq)

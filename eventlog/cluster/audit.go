@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Audits compare the decisions of all hubs. A hub publishes the digest of its decisions up to a message. The first hub whose time has
-// come does so for all. If another hub has another digest for that message, all hubs compare their messages with those of the order, and
+// Audits compare the decisions of all hubs. A hub publishes the digest of its decisions up to a message. Each hub waits a jittered minute, and
+// the first that is due audits for all. If another hub has another digest for that message, all hubs compare their messages with those of the order, and
 // move back if one differs. Then each votes with its digest at the disputed message. A hub that most others contradict takes itself out
 // of use.
 const (
@@ -49,7 +49,7 @@ type dispute struct {
 type vote struct {
 	hub    string
 	digest digest
-	gap    bool // the hub lacks messages, and loses against one that has all
+	gap    bool // the mirror is incomplete, so the hub loses against one that has all messages
 }
 
 // audit compares the digest of a hub with this mirror's.
@@ -89,8 +89,8 @@ func (f *follower) audit(a *audit) {
 	}
 }
 
-// lost reports whether most hubs have another digest than this one. Hubs that lack messages count only if all do.
-func (d *dispute) lost() bool {
+// outnumbered reports whether most hubs have another digest than this one. Votes of hubs that lack messages count only if every voter lacks some.
+func (d *dispute) outnumbered() bool {
 	whole := slices.ContainsFunc(d.votes, func(v vote) bool { return !v.gap })
 	count := func(digest digest) int {
 		hubs := map[string]bool{}
@@ -167,13 +167,13 @@ func (l *Log) vote(at mark, checked, gap bool) {
 // judge ends a dispute. A hub that most others contradict needs a copy of another one's log.
 func (l *Log) judge() {
 	l.mu.Lock()
-	lost := l.view.audited.dispute != nil && l.view.audited.dispute.lost()
+	outnumbered := l.view.audited.dispute != nil && l.view.audited.dispute.outnumbered()
 	l.view.audited.dispute = nil
-	l.view.audited.diverged = l.view.audited.diverged || lost
+	l.view.audited.diverged = l.view.audited.diverged || outnumbered
 	l.view.audited.messages = max(l.view.audited.messages, 1) // the next audit shows whether all agree now
 	l.changed()
 	l.mu.Unlock()
-	if lost {
+	if outnumbered {
 		l.log.Error("this hub has decided differently from most hubs of its cluster, and needs a copy of another hub's log")
 		l.restart(errDiverged)
 	}

@@ -10,10 +10,10 @@ import (
 
 // Any clock may be wrong: that of a hub, and that of the shared log, which is often that of a hub, too. One clock that is a year ahead must
 // neither trim records on its hub nor let all keys and ends expire. So the hubs tell each other what their clocks show, and each takes
-// the middle one of theirs and its own. Of two in the middle it takes the earlier one, because keeping a record for too long harms less. The
+// the median of theirs and its own: the lower one of an even number, because keeping a record for too long harms less. The
 // clock of the shared log counts only for a hub that hears no other one: it may be a second vote of the hub that leads.
 //
-// The middle clock dates the records: each message says what it showed at its sender. It also gives records their age.
+// This *median clock* dates the records: each message says what it showed at its sender. It also gives records their age.
 const (
 	clockEvery  = 5 * time.Second        // hubs tell their clocks
 	clockWithin = 30 * time.Second       // and count the clocks that they have received within this time
@@ -93,8 +93,8 @@ func (c *clocks) others(all []time.Time) []time.Time {
 	return all
 }
 
-// now returns the time of the middle clock. It is the beginning of time while only the hub's own clock is known, and while a hub that has others
-// hears none of them: it may be the hub that leads.
+// now returns the time of the median clock. While no other clock is known, it returns the Unix epoch, so that nothing is trimmed by age. The clock of
+// the shared log counts as another one only for a hub that knows of no others: a hub that has others may lead, and then both are the same clock.
 func (l *Log) now() time.Time {
 	all := append(l.clocks.others(make([]time.Time, 0, 8)), time.Now()) // on the stack: every read asks
 	if len(all) == 1 && l.o.Hubs <= 1 {
@@ -109,7 +109,7 @@ func (l *Log) now() time.Time {
 	return all[(len(all)-1)/2]
 }
 
-// date returns the time of the middle clock for a message, in milliseconds. It is that of the hub's own clock while no other one is known: the time of
+// date returns the time of the median clock for a message, in milliseconds. It is that of the hub's own clock while no other one is known: the time of
 // its records is the earlier one of this and the shared log's, so that both would have to be ahead.
 func (l *Log) date() int64 {
 	if at := l.now().UnixMilli(); at > 0 {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// The order may lose messages, and get new ones with the same numbers, before a hub sees that it was shorter. Then the hub's newest message
-// is one of the order, but earlier ones are not. A hub that knows better has another chain of messages. Its next message shows this, because
-// frames have the sender's chain: see hint. Both hubs then compare all their messages with the order, and the one that is wrong goes back.
+// The order may lose messages, and store new ones under the same numbers, before a hub notices. Then the hub's newest message is one of the
+// order, but earlier ones are not. A hub that has the new messages has another chain. Its next message shows this, because frames have the
+// sender's chain: see hint. Both hubs then compare all their messages with the order, and the one that is wrong goes back.
 //
 // mostCompared messages are compared at most. Older differences are found by an audit, and most hubs decide.
 const mostCompared = 16384
@@ -104,7 +104,7 @@ func (f *follower) doubt(m mark) {
 }
 
 // compare compares messages up to a number that the order has: it would wait for a later one. Any server of the order sends them, and one may be
-// damaged, so the authority over the order decides about each that differs.
+// damaged, so the leader of the order decides about each that differs.
 func (f *follower) compare(ctx context.Context, next, last uint64) error {
 	c := &comparison{follower: f, ctx: ctx, marks: map[uint64]mark{f.place.seq: f.place.mark}}
 	for _, m := range f.place.older() {
@@ -183,7 +183,7 @@ func (c *comparison) differs(m *Message) (bool, error) {
 	return false, nil
 }
 
-// again returns the chain up to a message as the authority over the order has it, from the last place at which the chains agreed.
+// again returns the chain up to a message as the leader of the order has it, from the last place at which the chains agreed.
 func (c *comparison) again(seq uint64) (chain digest, err error) {
 	next := max(c.agreed.seq, (seq-1)/chainLength*chainLength) + 1 // a chain begins at the latter
 	for chain = c.agreed.chain; next <= seq; next++ {
@@ -196,7 +196,7 @@ func (c *comparison) again(seq uint64) (chain digest, err error) {
 	return chain, nil
 }
 
-// warn logs that a server of the order has other messages than the authority, once for each comparison.
+// warn logs that a server of the order has other messages than the leader, once for each comparison.
 func (c *comparison) warn(seq uint64) {
 	if !c.warned {
 		c.warned = true

@@ -67,7 +67,7 @@ type results struct {
 
 const mostResults = 16384 // more than auditMessages, so that they reach back to the last audit
 
-// add adds a message.
+// add appends a message. It forgets the oldest ones when there are too many.
 func (r *results) add(m *mark) {
 	if len(r.seqs) >= 2*mostResults {
 		n := len(r.seqs) - mostResults

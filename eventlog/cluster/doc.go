@@ -1,5 +1,6 @@
-// Package cluster makes one log of many hubs. All hubs append to one shared order of messages, and each follows the order into a log of its
-// own, its mirror. Every mirror makes the same decisions from the same messages, so positions mean the same on every hub.
+// Package cluster gives several hubs one shared log. In this package an *order* is that shared log: a numbered sequence of messages. All hubs
+// append to it, and each follows it into a log of its own, its mirror. Every mirror makes the same decisions from the same messages, so positions
+// mean the same on every hub.
 //
 //	Append ─▶ gather ─▶ Order.Publish ─▶ … ─▶ Order.Follow ─▶ mirror: Apply ─▶ readers
 //	   ▲                                                           │

@@ -24,16 +24,16 @@ type follower struct {
 
 	contradicted bool      // another hub has other messages; see compare.go
 	doubted      mark      // the first message that the order does not have; zero: none is known. Without id: one before it
-	trusted      uint64    // the order has confirmed that it has the mirror's messages up to this one,
-	calm         time.Time // at this time
-	checking     uint64    // the message at which those before it have to be compared with the order,
-	checked      uint64    // and the one for which that was done
+	trusted      uint64    // the newest message up to which the order was found to have all of the mirror's
+	calm         time.Time // when trusted was set; see calmFor
+	checking     uint64    // the messages before this one have to be compared with the order
+	checked      uint64    // the value of checking at the last comparison; equal to checking: none is due
 	identity     string    // of the order at the last session
-	elected      time.Time // when this hub last asked for another authority
+	elected      time.Time // when this hub last asked for another leader
 	continues    mark      // see view
 	wanted       error     // why the mirror must be replaced; nil: it need not be
-	stood        uint64    // the last message before the hole at which the hub stands, or stood last,
-	stoodSince   time.Time // since this time
+	stood        uint64    // the last message before the hole at which the hub stands, or stood last
+	stoodSince   time.Time // when the hub came to stand there
 
 	group    group
 	messages int    // of the group, without audits

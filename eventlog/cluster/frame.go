@@ -17,7 +17,7 @@ import (
 //	kind    = 1 byte: records or control
 //	checksum= 4 bytes: CRC-32C of everything else. It finds what a damaged replica of the shared log returns
 //	time    = uvarint: when the message was sent, in milliseconds, by the clock of the shared log; see stale
-//	clock   = uvarint: the middle one of the clocks that the sender knew then, in milliseconds; 0: not known. Not in version 1. See Log.date
+//	clock   = uvarint: the median of the clocks that the sender knew then, in milliseconds; 0: not known. Not in version 1. See Log.date
 //	known   = uvarint and 8 bytes: the last message that the sender's mirror had, and the chain up to it; see hint
 //	records = { count { length record } }: the Appends that travel in the message; count, length: uvarint; record: see eventlog.Record.AppendTo
 //	control = JSON of type control

@@ -13,10 +13,10 @@ import (
 const (
 	mostBytes   = 512 << 10
 	mostRecords = 4096
-	inFlight    = 4 // messages under way
+	inFlight    = 4 // messages under way at most
 
-	// turnTime is for how long a message keeps the next one waiting, which gathers meanwhile. Messages then need a tenth less processor time for
-	// batches than with two at once. A message that takes longer may be lost, and must not stop the others.
+	// turnTime is how long the next message waits for the outcome of the last one, and gathers records meanwhile. Batches then take a tenth less
+	// processor time than with two messages at once. A message that takes longer may be lost, and must not stop the others.
 	turnTime = 200 * time.Millisecond
 
 	// crowdTime limits for how long a message waits for publishers whose last requests were just answered, see crowd.

@@ -15,8 +15,8 @@ import (
 // Log is the log of one hub of a cluster: a mirror that follows an order, and appends through it. It owns both.
 //
 // The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the mirror.
-// verify.go finds out whether the order still has the mirror's messages, and compare.go which it has not; rollback.go moves the mirror back to
-// those. replicas.go finds an authority that most servers of the order contradict. probe.go checks the order at intervals, generation.go begins
+// verify.go finds out whether the order still has the mirror's messages, and compare.go which ones it lacks; rollback.go moves the mirror back to
+// before those. replicas.go finds a leader that most servers of the order contradict. probe.go checks the order at intervals, generation.go begins
 // generations. hole.go finds out whether another hub has messages that this one can no longer get, join.go replaces the mirror by a copy, and
 // mend.go does so if it is damaged. missing.go makes an order. audit.go compares decisions with those of other hubs. clock.go says what time it
 // is, whatever a single clock shows.
@@ -63,12 +63,12 @@ type view struct {
 	forced    bool      // the next generation has to begin whatever was in force before
 
 	joined  bool
-	contact time.Time // when the order had nothing that the mirror does not have
+	contact time.Time // the last time at which this hub had every message of the order
 	bounds  Bounds    // of the order, at the last answer
 	trouble error     // why the order is not followed
 	newest  time.Time // time of the newest message
 	arrived time.Time // when it was taken
-	live    bool      // it came after the hub had joined: then its time is that of the order's clock when it came, and not an old one
+	live    bool      // the newest message came after the hub had joined, so that the clock of the order showed newest at arrived
 	changes int       // of the generation since the start
 	audited audited
 }
@@ -136,7 +136,7 @@ func (l *Log) Close() error {
 	return err
 }
 
-// end ends all goroutines.
+// end stops all goroutines and waits for them. Waiting calls return the cause.
 func (l *Log) end(cause error) {
 	l.cancel(cause)
 	l.peers.close()
@@ -154,7 +154,7 @@ func (l *Log) fail(err error) {
 	}
 	l.mu.Unlock()
 	if first {
-		l.log.Error("this hub has left its cluster", "cause", err)
+		l.log.Error("this hub has stopped following the shared log, and needs an operator", "cause", err)
 	}
 }
 

@@ -126,12 +126,12 @@ func (f *follower) create(ctx context.Context, missing error) error {
 	}
 }
 
-// lonely says why a hub does not make the order: most other hubs do not miss it, or do not run.
+// lonely says why a hub does not make the order: most other hubs find one, or do not run.
 func (f *follower) lonely(missing error, hubs, turn int) {
 	if hubs > f.o.Hubs/2 {
 		return
 	}
-	err := fmt.Errorf("%w; %d of %d hubs miss it, and a majority makes it again. If the other hubs have it, this hub looks for it under another name", missing, hubs, f.o.Hubs)
+	err := fmt.Errorf("%w; %d of %d hubs find none, and it is created again when a majority finds none. If the other hubs have it, check that this hub uses a stream of the same name", missing, hubs, f.o.Hubs)
 	f.show(func(v *view) { v.trouble = err })
 	if turn == lonelyTurn {
 		f.log.Warn("the hub waits for the shared log", "cause", err)

@@ -40,7 +40,7 @@ func TestHubThatAloneMissesTheSharedLogSaysSo(t *testing.T) {
 		alone := open("a", slog.New(slog.NewTextHandler(said, nil)))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		want := "the shared log does not exist; 1 of 3 hubs miss it, and a majority makes it again. If the other hubs have it, this hub looks for it under another name"
+		want := "the shared log does not exist; 1 of 3 hubs find none, and it is created again when a majority finds none. If the other hubs have it, check that this hub uses a stream of the same name"
 		if got := alone.Status().Trouble; got != want {
 			t.Errorf("the hub's trouble is %q, want %q", got, want)
 		}

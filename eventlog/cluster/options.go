@@ -22,12 +22,15 @@ type Options struct {
 	// known. Then a hub without records makes it, and a hub with records waits for [Log.Reset].
 	Hubs int
 
-	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. The log
-	// calls it if the order has dropped messages that the mirror lacks, or if the mirror is damaged or has decided differently. A copy
-	// is useful if it has a later message of the order than this one. With after 0 any copy is useful, even an older one. The old mirror
-	// can be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
-	// answered that it has no useful copy. Then the log skips dropped messages once all other hubs lack them, too. Nil: there are no other hubs
-	// to ask, and the log skips dropped messages at once.
+	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. The old
+	// mirror can be read until that function is called, which closes it. The log calls Snapshot if the order has dropped messages that the
+	// mirror lacks, or if the mirror is damaged or has decided differently.
+	//
+	// A copy is useful if it has a message of the order later than after. If after is 0, any copy is useful, even an older one. The error is
+	// [ErrNoSnapshot] only if every other hub of the cluster has answered that it has no useful copy. Then the log skips dropped messages once
+	// all other hubs lack them, too.
+	//
+	// Nil: there are no other hubs to ask, and the log skips dropped messages at once.
 	Snapshot func(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error)
 
 	Logger *slog.Logger // for messages about the background work; nil: slog.Default

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Order is a shared log of messages: one order that all hubs of a cluster read and append to. It is the only interface that a backend
+// Order is a shared log: a numbered sequence of messages that all hubs of a cluster read and append to. It is the only interface that a backend
 // implements. Package ordertest has the tests that every implementation passes.
 //
-// An order numbers its messages without holes, from 1 or from the number that [Order.Create] was given. It drops old messages from the front.
+// An order numbers its messages consecutively, from 1 or from the number that [Order.Create] was given. It drops old messages from the front.
 // A number is never given to another message, except when the order loses what it had stored, for example by a failover to a replica that
 // is behind. The hubs notice this by the identifiers of messages; an implementation does not have to.
 //
 // All methods are safe for concurrent use. They return the error of the context when it ends.
 type Order interface {
-	// Publish appends a message. It stores a message with a known identifier no second time for at least [DuplicateWindow], and then returns
-	// nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that the message is not
-	// stored and never will be. Any other error leaves open whether the message is stored or will be: publish it again with the same
+	// Publish appends a message. For at least [DuplicateWindow], a message with an identifier that is already stored is not stored again, and
+	// Publish returns nil. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that the message is
+	// not stored and never will be. Any other error leaves open whether the message is stored or will be: publish it again with the same
 	// identifier, at once if it is ErrNewLeader, or wait until Follow brings it. A RefusedError is about this call only: the outcome of an earlier call with the same
 	// identifier may still be unknown.
 	//
@@ -40,7 +40,7 @@ type Order interface {
 	Follow(ctx context.Context, from uint64, take func([]Message) error) error
 
 	// Message returns one stored message, or a [*GoneError], [*BackError] or ErrMissing. Like Bounds it returns only what the
-	// authority over the order says, such as the leader with a majority: an isolated replica must not answer. So a nil error,
+	// leader of the order says, such as the Raft leader with a majority, or the master of Redis: an isolated replica must not answer. So a nil error,
 	// GoneError and BackError all prove contact.
 	Message(ctx context.Context, seq uint64) (Message, error)
 
@@ -65,7 +65,7 @@ const DuplicateWindow = 2 * time.Minute
 
 // Message is a message of an order.
 type Message struct {
-	Seq   uint64    // its place in the order, without holes
+	Seq   uint64    // its number: one more than that of the message before
 	First uint64    // sequence number of its first record in every log that mirrors the order: FirstOf(Seq)
 	Time  time.Time // when the order stored it, in milliseconds, UTC; the same for all readers. Times may go back
 	ID    ID
@@ -79,8 +79,8 @@ func FirstOf(seq uint64) uint64 { return seq << recordBits }
 // recordBits is part of the format of all orders: it must never change.
 const recordBits = 14
 
-// ID identifies a message: 64 random bits of the process that published it, and a counter. It distinguishes two messages with the same
-// number, of which the order has lost the first.
+// ID identifies a message: 64 random bits of the process that published it, and a counter. If the order loses a message and gives its number to
+// another one, their identifiers differ.
 type ID [16]byte
 
 // String returns the identifier as 22 characters A-Z, a-z, 0-9, - and _.

@@ -21,7 +21,7 @@ type place struct {
 	target uint64
 
 	diverged bool // most other hubs have decided differently
-	gap      bool // the mirror lacks messages that the order had dropped
+	gap      bool // the mirror is incomplete: it lacks messages that the order had dropped
 
 	// older marks: the last two messages whose numbers are multiples of 4^(level+1), the last two that began a generation,
 	// and the first one
@@ -80,7 +80,7 @@ func (p *place) remember(m mark, begins bool) {
 		p.levels[levels] = [2]mark{m, p.levels[levels][0]}
 	}
 	if first := &p.levels[levels+1][0]; first.seq == 0 {
-		*first = m // an order that goes back again and again leaves no other one
+		*first = m // kept, because repeated rollbacks may remove all other marks
 	}
 }
 

@@ -44,8 +44,8 @@ func (l *Log) kick() {
 type prober struct {
 	began   began
 	auditor auditor
-	seq     uint64    // the last message at an earlier probe,
-	since   time.Time // which has been the same since then, although there are newer ones
+	seq     uint64    // the last message at an earlier probe
+	since   time.Time // since when seq has stayed the same, although there are newer messages
 	helped  time.Time // when a diverged hub last asked for a copy
 }
 

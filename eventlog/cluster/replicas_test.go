@@ -16,18 +16,18 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
 )
 
-// servers is an order that three servers store. One of them has another message than the others, or lacks it. Server 0 is the authority until an
+// servers is an order that three servers store. One of them has another message than the others, or lacks it. Server 0 is the leader until an
 // election.
 type servers struct {
 	cluster.Order
 
-	mu        sync.Mutex // guards the following fields
-	damaged   int        // the server with another message
-	seq       uint64     // the number of that message
-	lacks     bool       // the server lacks the message,
-	garbles   bool       // or has it damaged
-	asked     int
-	authority int
+	mu      sync.Mutex // guards the following fields
+	damaged int        // the server with another message
+	seq     uint64     // the number of that message
+	lacks   bool       // the server lacks the message,
+	garbles bool       // or has it damaged
+	asked   int
+	leader  int
 }
 
 // as is how a server answers with a message.
@@ -58,7 +58,7 @@ func (o *servers) Message(ctx context.Context, seq uint64) (cluster.Message, err
 	m, err := o.Order.Message(ctx, seq)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.as(o.authority, m, err)
+	return o.as(o.leader, m, err)
 }
 
 func (o *servers) Sample(ctx context.Context, seq uint64) (cluster.Message, error) {
@@ -87,7 +87,7 @@ func (o *servers) Follow(ctx context.Context, from uint64, take func([]cluster.M
 func (o *servers) Elect(context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.authority = (o.authority + 1) % 3
+	o.leader = (o.leader + 1) % 3
 	return nil
 }
 
@@ -141,7 +141,7 @@ func TestOneDamagedServerOfThreeMakesNoHubGoBack(t *testing.T) {
 					if head := l.Head(); head.Seq < before.Seq || l.Bounds().Events < events || strings.Contains(log.String(), "the hub drops them") {
 						t.Errorf("the hub is at %v with %d events; it was at %v with %d:\n%s", head, l.Bounds().Events, before, events, log)
 					}
-					if got := order.authority > 0; got != test.elects {
+					if got := order.leader > 0; got != test.elects {
 						t.Errorf("another server leads: %v, want %v", got, test.elects)
 					}
 					all.WriteString(log.String())
@@ -193,8 +193,8 @@ func TestMessageThatMostServersHaveIsNoGap(t *testing.T) {
 				order.asked = 2 // the leader answers first
 				l = open(order)
 				defer func() { _ = l.Close() }()
-				if d := l.Details(); d.Gap || l.Bounds().Events != events || order.authority == 0 {
-					t.Errorf("the hub has %d events of %d, server %d leads: %+v\n%s", l.Bounds().Events, events, order.authority, d, log)
+				if d := l.Details(); d.Gap || l.Bounds().Events != events || order.leader == 0 {
+					t.Errorf("the hub has %d events of %d, server %d leads: %+v\n%s", l.Bounds().Events, events, order.leader, d, log)
 				}
 			})
 		})

@@ -81,7 +81,7 @@ func (f *follower) agreed(ctx context.Context, b Bounds) (mark, error) {
 			return m, nil
 		}
 	}
-	if begin == nil && !f.resets() { // a hub that had a copy of its maker's log began the generation, and does not know after which message it continues
+	if begin == nil && !f.resets() { // a hub that only had a copy of the creator's log began the generation, and did not know after which message it continues
 		err = f.scan(ctx, b.First, func(_ *Message, b *Begin) bool {
 			if f.knows(b.Prev) {
 				begin = b

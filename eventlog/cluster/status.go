@@ -35,7 +35,7 @@ func (l *Log) unready(v *view) error {
 	l.mu.Unlock()
 	switch {
 	case failed != nil:
-		return &eventlog.UnavailableError{Reason: "this hub has left its cluster", Err: failed}
+		return &eventlog.UnavailableError{Reason: "this hub has stopped following the shared log, and needs an operator", Err: failed}
 	case v.audited.diverged:
 		return &eventlog.UnavailableError{Reason: "this hub waits for a copy of another hub's log", Err: errDiverged}
 	case !v.joined:
@@ -67,7 +67,7 @@ func (e *contactError) Error() string {
 
 func (e *contactError) Unwrap() error { return e.err }
 
-// Contact implements [eventlog.Contact]: it is when the order had no message that this hub does not have.
+// Contact implements [eventlog.Contact]: it is the last time at which this hub had every message of the order.
 func (l *Log) Contact() time.Time {
 	v, _ := l.look()
 	return v.contact
@@ -130,8 +130,8 @@ type Details struct {
 	Generation string    `json:"generation"` // in force
 	Head       uint64    `json:"head"`       // newest sequence number
 	Message    uint64    `json:"message"`    // number of the last message that the mirror has
-	First      uint64    `json:"first"`      // of the oldest message of the order,
-	Last       uint64    `json:"last"`       // and of its newest, at the last contact
+	First      uint64    `json:"first"`      // number of the oldest message of the order, at the last contact
+	Last       uint64    `json:"last"`       // number of the newest message of the order, at the last contact
 	Contact    time.Time `json:"contact"`    // see eventlog.Contact
 	Joined     bool      `json:"joined"`
 	Trouble    string    `json:"trouble,omitempty"` // why the hub is not ready
@@ -141,7 +141,7 @@ type Details struct {
 	Doubts     int       `json:"doubts"`            // audits with another digest, since the start
 	Disputed   bool      `json:"disputed"`          // hubs have different digests, and the vote is not over
 	Diverged   bool      `json:"diverged"`          // this hub has decided differently from most, and waits for a copy of another hub's log
-	Gap        bool      `json:"gap"`               // this hub lacks messages that the order had dropped
+	Gap        bool      `json:"gap"`               // the mirror is incomplete: it lacks messages that the order had dropped
 	Changes    int       `json:"changes"`           // of the generation, since the start
 	Damaged    bool      `json:"damaged"`           // a part of this hub's log is unreadable, and the hub takes a copy of another hub's
 	Checked    bool      `json:"checked"`           // this hub has read its whole log since it was started

@@ -143,7 +143,7 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 	if err != nil {
 		return err
 	}
-	for next := from; next <= b.Last; { // the order may end with a hole
+	for next := from; next <= b.Last; { // the last messages of the order may be missing
 		err = f.order.Follow(ctx, next, func(messages []Message) error {
 			f.learn(messages[len(messages)-1].Time)
 			for i := range messages {
@@ -164,7 +164,7 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 			return nil
 		})
 		if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > next {
-			next = gone.First // a hole
+			next = gone.First // messages are missing
 			continue
 		}
 		if errors.Is(err, errScanned) {

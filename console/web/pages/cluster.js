@@ -48,7 +48,7 @@ function troublesOf({ hubs, log }) {
         `${name} does not answer.`,
         'It counts for majorities. If it will not come back, ',
         el('code', null, `tidings cluster remove ${name}`),
-        ' excludes it.',
+        ' removes it.',
       ),
     ),
     ...(newestOf(hubs).size > 1

@@ -68,8 +68,8 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (accepted, e
 	return got, err
 }
 
-// room returns how many bytes the subscriber takes now. Lanes share their connection, which may be full; more bytes than it takes would be made in
-// vain. Nobody knows it of a socket.
+// room returns how many bytes the subscriber takes now. A lane shares its connection, which may be full, and making more than it takes would be wasted. A
+// socket does not tell how much it takes, so the result is math.MaxInt.
 func (d *direct) room() int {
 	if l := d.lane(); l != nil {
 		return l.out.Room()

@@ -61,7 +61,6 @@ func (s *shard) watchBoards(sub *subscriber) {
 	s.pay(by)
 }
 
-// unwatchBoards is the opposite of watchBoards.
 func (s *shard) unwatchBoards(sub *subscriber) {
 	by := s.watchers[sub]
 	if by == nil {

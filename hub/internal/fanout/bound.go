@@ -2,7 +2,7 @@ package fanout
 
 import "github.com/tidings-sse/tidings/eventlog"
 
-// bound ends a poll before the head. Its last position is one from which another poll continues without a hole.
+// bound ends a poll before the head. Another poll from its last position continues without missing an event.
 type bound struct {
 	before  eventlog.Position // the poll has no events from here on; zero: no such bound
 	events  int               // it may have this many more events, if it is limited

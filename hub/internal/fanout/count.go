@@ -14,7 +14,7 @@ type counters struct {
 
 	opened    atomic.Uint64          // streams
 	closed    [reasons]atomic.Uint64 // streams
-	taken     atomic.Uint64          // records that came into the log
+	stored    atomic.Uint64          // records that came into the log
 	delivered atomic.Uint64          // events, to one subscriber each
 	bytes     atomic.Uint64          // to subscribers
 	skipped   atomic.Uint64          // slow subscribers that were moved on
@@ -80,7 +80,7 @@ type Counts struct {
 func (f *Fanout) Counts() Counts {
 	c := &f.count
 	n := Counts{
-		Opened: c.opened.Load(), Closed: make(map[Reason]uint64), Stored: c.taken.Load(), Delivered: c.delivered.Load(), Bytes: c.bytes.Load(),
+		Opened: c.opened.Load(), Closed: make(map[Reason]uint64), Stored: c.stored.Load(), Delivered: c.delivered.Load(), Bytes: c.bytes.Load(),
 		Moved: c.skipped.Load(), Notices: c.notices.Load(), LatencySum: time.Duration(c.latency.sum.Load()), Seen: f.window.head(),
 	}
 	for r := Gone; r < reasons; r++ {

@@ -21,7 +21,7 @@ type cursor struct {
 	sent  uint64         // sequence number of the last position sent to the client, or unsent
 
 	once       bool              // the stream ends at the head
-	from       eventlog.Position // where the page of the log begins in which the cursor is, if part of it is still to be sent
+	from       eventlog.Position // the start of the current page of the log, while a part of it is unsent
 	bound      *bound
 	failOnGap  bool
 	checkpoint bool      // one is due at the head

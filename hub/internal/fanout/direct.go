@@ -12,8 +12,8 @@ import (
 // direct: their sockets belong to the shard, and direct_linux.go has the system calls. A sealed subscriber is the same over TLS. Lanes are direct,
 // too.
 //
-// The shard owns a direct subscriber. At the stage catching a replayer owns it; only stage, writable, pendingEnd and the fields of the wheel
-// stay with the shard, and both write to the socket under cursor.writing.
+// The shard owns a direct subscriber, except at the stage catching. Then a replayer owns all but stage, writable, pendingEnd and the fields of the wheel,
+// and both the shard and the replayer write to the socket, under cursor.writing.
 type direct struct {
 	subscriber
 
@@ -93,7 +93,6 @@ func (d *direct) watch() (err error) {
 	return err
 }
 
-// unwatch is the opposite of watch.
 func (d *direct) unwatch() {
 	s := d.shard
 	switch {

@@ -8,16 +8,16 @@ import (
 
 // event is a record that is being delivered. It is encoded once for each encoding, and all subscribers share the bytes.
 type event struct {
-	record *eventlog.Record
-	gen    string
-	frames atomic.Pointer[frame]
+	record  *eventlog.Record
+	gen     string
+	encoded atomic.Pointer[encoded]
 }
 
-// frame is the event in one encoding. The frames of an event form a list, which is short: a hub has a handful of encodings.
-type frame struct {
+// encoded is the event in one encoding. Those of an event form a list, which is short: a hub has a handful of encodings.
+type encoded struct {
 	encoding string // its key
 	text     string
-	next     *frame
+	next     *encoded
 }
 
 func (e *event) position() eventlog.Position { return eventlog.Position{Gen: e.gen, Seq: e.record.Seq} }
@@ -25,33 +25,33 @@ func (e *event) position() eventlog.Position { return eventlog.Position{Gen: e.g
 // ends reports whether the event ends its topics.
 func (e *event) ends() bool { return e.record.Flags&eventlog.End != 0 }
 
-// frame returns the bytes of the event, which are the same for all subscribers.
-func (e *event) frame(enc Encoding) string {
+// encode returns the bytes of the event, which are the same for all subscribers.
+func (e *event) encode(enc Encoding) string {
 	key := enc.Key()
-	known := e.frames.Load()
+	known := e.encoded.Load()
 	if f := known.find(key); f != nil {
 		return f.text
 	}
-	made := &frame{key, string(enc.Event(nil, e.position(), e.record)), known}
-	for !e.frames.CompareAndSwap(made.next, made) {
-		if made.next = e.frames.Load(); made.next.find(key) != nil {
-			break // another goroutine has made the frame
+	made := &encoded{key, string(enc.Event(nil, e.position(), e.record)), known}
+	for !e.encoded.CompareAndSwap(made.next, made) {
+		if made.next = e.encoded.Load(); made.next.find(key) != nil {
+			break // another goroutine has encoded the event
 		}
 	}
 	return made.text
 }
 
-// find returns the frame of an encoding in a list, nil if it has none.
-func (f *frame) find(key string) *frame {
-	for f != nil && f.encoding != key {
-		f = f.next
+// find returns what a list has in an encoding, nil if that is nothing.
+func (e *encoded) find(key string) *encoded {
+	for e != nil && e.encoding != key {
+		e = e.next
 	}
-	return f
+	return e
 }
 
 // chunk returns the bytes of the event, with the fields that a cursor needs.
 func (e *event) chunk(enc Encoding) chunk {
-	return chunk{text: e.frame(enc), at: e.record.Seq, end: e.ends(), large: isLarge(e.record)}
+	return chunk{text: e.encode(enc), at: e.record.Seq, end: e.ends(), large: isLarge(e.record)}
 }
 
 // chunk is the smallest complete part of a stream: the bytes of an event or of a control message, or the unsent rest of them.
@@ -60,7 +60,7 @@ type chunk struct {
 	at      uint64 // a client with this chunk has everything up to this sequence number
 	end     bool   // topics end with it
 	control bool   // a control message, which a cursor makes only once
-	aside   bool   // it is not a write for the heartbeat: it says nothing about the position
+	aside   bool   // it does not restart the heartbeat interval, because it carries no position
 	partial bool   // a part of it was sent
 	large   bool   // a large event, which no one compresses again: see gzipped
 	more    int16  // number of events that it holds besides the first

@@ -6,7 +6,7 @@
 //
 // # The path of an event
 //
-//	log ─▶ tail ─▶ window ─▶ shard, pass ─▶ interest ─▶ group ─▶ direct, lane, runner ─▶ socket
+//	log ─▶ tail ─▶ window ─▶ shard, pass ─▶ interest ─▶ group ─▶ direct, sealed, lane, runner ─▶ socket
 //	                 │          ▲                          │
 //	                 │          │ join                     │ stall
 //	start ─▶ stream ─┴─▶ replayer: cursor ◀────────────────┘
@@ -26,8 +26,9 @@
 //
 // # Delivery
 //
-// Bytes leave in one of three ways, behind the interface delivery:
+// Bytes leave in one of four ways, behind the interface delivery:
 //   - direct: on Linux, a plain TCP or Unix socket that belongs to the shard. It has no goroutine and no buffer, and send does not block.
+//   - sealed: the same over TLS. The shard calls crypto/tls, which writes one record to the socket at once.
 //   - lane: the same for one of several streams that share a connection, as in HTTP/2. The shard flushes the connection after each pass.
 //   - runner: any other connection. A goroutine from a pool drives the same cursor, with writes that block.
 package fanout

@@ -104,7 +104,7 @@ func stream(t *testing.T, f *Fanout, s *Subscription) *Stream {
 func directOf(t *testing.T, f *Fanout, s *Subscription, fd int32) *direct {
 	t.Helper()
 	st := stream(t, f, s)
-	st.taken = true
+	st.used = true
 	d := &direct{fd: fd, slot: -1, cursor: st.cursor}
 	d.subscriber = st.subscriberOf(f.leastShard(), d)
 	return d

@@ -28,8 +28,8 @@ type group struct {
 	wrote  int64    // tick of the shard's wheel when it was sent
 	bytes  int64    // sent to each in live, since the group began
 	events []*event // events of the current pass for the group
-	pass   uint64   // the pass that events belongs to,
-	asked  uint64   // and the sequence number of the newest event that was offered to the group in it
+	pass   uint64   // the pass that events belongs to
+	asked  uint64   // sequence number of the newest event that was offered to the group in that pass
 
 	coder *coder // of a compressed group that has enough members
 
@@ -104,7 +104,6 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 	return string(key)
 }
 
-// addLive adds a direct subscriber to live; removeLive removes it.
 func (g *group) addLive(d *direct) {
 	d.place = int32(len(g.live))
 	m := member{fd: -1, sub: d}
@@ -115,6 +114,7 @@ func (g *group) addLive(d *direct) {
 	d.bytes.Add(-g.bytes)
 }
 
+// removeLive moves the last member into the place of the removed one, so a loop over live must look at that place again.
 func (g *group) removeLive(d *direct) {
 	d.bytes.Add(g.bytes)
 	last := len(g.live) - 1
@@ -124,7 +124,6 @@ func (g *group) removeLive(d *direct) {
 	g.live = g.live[:last]
 }
 
-// addRunner adds a runner; removeRunner removes it.
 func (g *group) addRunner(r *runner) {
 	r.place = int32(len(g.runners))
 	g.runners = append(g.runners, r)

@@ -38,8 +38,8 @@ func (g gzipped) Control(b []byte, c Control) []byte {
 	return blocks.AppendStored(b, g.Encoding.Control(nil, c))
 }
 
-// isLarge reports whether an event is compressed once for all subscribers, rather than once for each group. A window saves little of it:
-// such an event has much text of its own to refer to.
+// isLarge reports whether an event is compressed once for all subscribers, rather than once for each group. A shared history
+// helps little here: a large event repeats itself more than it repeats earlier events.
 func isLarge(r *eventlog.Record) bool { return r.Size() >= largeEvent }
 
 const largeEvent = 16 << 10 // bytes

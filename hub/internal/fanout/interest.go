@@ -63,7 +63,6 @@ func (s *set) each(f func(*group)) {
 	}
 }
 
-// add enters a group.
 func (in *interest) add(g *group) {
 	if in.topics == nil {
 		in.topics = make(map[string]*set)
@@ -96,7 +95,6 @@ func (in *interest) addRule(m eventlog.Matcher, g *group) {
 	in.prefixes[prefix] = append(in.prefixes[prefix], rule{m, g})
 }
 
-// remove removes a group.
 func (in *interest) remove(g *group) {
 	for _, name := range g.selector.Names() {
 		if of := in.topics[name]; of != nil && of.remove(g) {

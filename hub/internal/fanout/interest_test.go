@@ -136,11 +136,11 @@ func TestSelectorsShareAGroupOnlyIfTheyWantTheSame(t *testing.T) {
 // TestEventIsEncodedOncePerEncoding: all groups share the bytes.
 func TestEventIsEncodedOncePerEncoding(t *testing.T) {
 	e := &event{record: &eventlog.Record{Seq: 1, Topics: []string{"a"}, Data: "x"}, gen: "abcde"}
-	first, other := e.frame(textEncoding{}), e.frame(hidden{})
+	first, other := e.encode(textEncoding{}), e.encode(hidden{})
 	if first != "1 x\n" || other != "" {
 		t.Errorf("%q, %q", first, other)
 	}
-	if n := testing.AllocsPerRun(10, func() { e.frame(textEncoding{}); e.frame(hidden{}) }); n > 0 {
+	if n := testing.AllocsPerRun(10, func() { e.encode(textEncoding{}); e.encode(hidden{}) }); n > 0 {
 		t.Errorf("a second call costs %v allocations", n)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/blocks"
 )
 
-// The live members of a compressed group share a compressor with a window, as the viewers of a film share its frames. All of them get the same
-// bytes, which refer to the bytes before, so a member must have had exactly those. It is in step if it has had everything since the last key
-// frame: a part without references. All others get the same events in stored blocks until the next key frame, which puts every member in step.
+// The live members of a compressed group share a compressor with a history. All of them get the same bytes, which refer to the bytes before, so a
+// member must have had exactly those. A *key frame* is a compressed part without references to earlier bytes. A member is in step if it has had everything
+// since the last one. All others get the same events in stored blocks until the next key frame, which puts every member in step.
 //
 // A member falls out of step when it gets bytes of its own, such as a heartbeat, or when its socket is full. There are no key frames as long as
 // all members are in step.
@@ -17,20 +17,20 @@ const (
 	fewestSharing = 8  // live members with which a group compresses. Compressing an event takes about as long as sending it to one
 	longestStep   = 50 // events after which a member that is out of step gets a key frame
 
-	windowBytes     = 8 << 10 // of a group; twice as many save 1 %
+	historyBytes    = 8 << 10 // of a group; twice as many save 1 %
 	compressorsMost = 4       // of a shard, about 700 KB each
 )
 
 // coder compresses the events of a group. The group's shard owns it.
 type coder struct {
-	window []byte // the newest bytes since the last key frame
-	since  int    // events since the last key frame; 0: the next part is one
-	owed   int    // events that members out of step got in stored blocks since then
+	history []byte // the newest bytes since the last key frame, to which later ones may refer
+	since   int    // events since the last key frame; 0: the next part is one
+	owed    int    // events that members out of step got in stored blocks since then
 }
 
-// forget makes the next part a key frame. A group that is silent needs no window until then.
+// forget makes the next part a key frame. A group that is silent needs no history until then.
 func (c *coder) forget() {
-	c.window, c.since = nil, 0
+	c.history, c.since = nil, 0
 }
 
 // due reports whether the next part is a key frame. A key frame costs each member about what an event costs without compression. So members
@@ -47,8 +47,8 @@ type part struct {
 
 var noEvents = part{chunk: chunk{more: -1}}
 
-// compress returns the bytes of a group's events for the members in step. They are those for all others if the group does not compress, or if
-// compressing saves nothing.
+// compress returns the bytes of a group's events for the members in step. They equal others if the group does not compress, or if compression
+// saves nothing.
 func (s *shard) compress(g *group, others []byte) []byte {
 	s.packed, s.parts = s.packed[:0], s.parts[:0]
 	if len(g.live) < fewestSharing {
@@ -70,7 +70,7 @@ func (s *shard) compress(g *group, others []byte) []byte {
 		return others
 	}
 	if c.due(len(g.live)) {
-		c.window, c.since, c.owed = c.window[:0], 0, 0
+		c.history, c.since, c.owed = c.history[:0], 0, 0
 		g.setInStep(true)
 	}
 	next := noEvents
@@ -132,16 +132,16 @@ func (s *shard) appendForm(chunks []chunk, g *group, inStep bool) []chunk {
 	return chunks
 }
 
-// remember adds to the window what the members in step get.
+// remember adds to the history what the members in step get.
 func (c *coder) remember(text []byte) {
-	text = text[max(0, len(text)-windowBytes):]
-	if c.window == nil {
-		c.window = make([]byte, 0, windowBytes)
+	text = text[max(0, len(text)-historyBytes):]
+	if c.history == nil {
+		c.history = make([]byte, 0, historyBytes)
 	}
-	if over := len(c.window) + len(text) - windowBytes; over > 0 {
-		c.window = c.window[:copy(c.window, c.window[over:])]
+	if over := len(c.history) + len(text) - historyBytes; over > 0 {
+		c.history = c.history[:copy(c.history, c.history[over:])]
 	}
-	c.window = append(c.window, text...)
+	c.history = append(c.history, text...)
 }
 
 func (g *group) setInStep(inStep bool) {
@@ -151,7 +151,7 @@ func (g *group) setInStep(inStep bool) {
 }
 
 // compressors are the compressors of a shard. Groups take turns: a compressor continues with the group that has used it last, or begins with the
-// window of another one.
+// history of another one.
 type compressors []lent // the one used last comes first
 
 type lent struct {
@@ -169,7 +169,7 @@ func (all *compressors) of(c *coder) *blocks.Compressor {
 		if i < 0 {
 			i = len(*all) - 1
 		}
-		(*all)[i].compressor.Begin(c.window)
+		(*all)[i].compressor.Begin(c.history)
 	}
 	found := lent{(*all)[i].compressor, c}
 	copy((*all)[1:], (*all)[:i])

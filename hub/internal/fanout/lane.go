@@ -91,7 +91,7 @@ func whyLost(err error) Reason {
 
 // AttachLane gives the stream a lane, whose header was sent.
 func (st *Stream) AttachLane(out Lane) {
-	st.taken = true
+	st.used = true
 	f := st.f
 	l := &lane{direct: direct{fd: -1, slot: -1, cursor: st.cursor}, out: out, trunk: f.trunks.of(out, f.leastShard)}
 	l.subscriber = st.subscriberOf(l.trunk.shard, l)

@@ -16,10 +16,10 @@ const (
 	passSteps  = 1_000_000 // steps in the index of interest, about 10 ms, after which a pass takes no more events
 )
 
-// deliverInTurn makes a pass with a rest after it. It reports whether there were new events. With [Options.Gather], the first new event makes the shard
-// rest before the pass. Events that a full pass leaves over have waited already.
+// deliverInTurn makes a pass with a pause after it. It reports whether there were new events. With [Options.Gather], the first new event makes the shard
+// pause before the pass. Events that a full pass leaves over have waited already.
 func (s *shard) deliverInTurn() bool {
-	if !s.draining && s.f.window.head() != s.at && s.rest.gather(s.f.opts.Gather) {
+	if !s.draining && s.f.window.head() != s.at && s.pause.gather(s.f.opts.Gather) {
 		return false
 	}
 	began := time.Now()
@@ -27,8 +27,8 @@ func (s *shard) deliverInTurn() bool {
 		return false
 	}
 	s.flush()
-	s.rest.gathered = s.f.window.head() != s.at
-	s.rest.after(time.Since(began))
+	s.pause.gathered = s.f.window.head() != s.at
+	s.pause.after(time.Since(began))
 	return true
 }
 

@@ -93,8 +93,8 @@ func (c *cursor) squeezeInto(chunks []chunk, room int) (out []chunk, left int) {
 	return out, len(chunks)
 }
 
-// pageFor returns about how many bytes of events may be of use to a subscriber with some room. Compressed events take less of it. A page for them has
-// two pieces at least, so that the first one ends where it does for others.
+// pageFor returns about how many bytes of events to read for a subscriber with some room. A compressed group needs more, because its events become smaller,
+// and at least two pieces, so that the first one ends at the same event for every subscriber.
 func (c *cursor) pageFor(room int) int {
 	if c.group.gzip && room < pageBytes {
 		room = max(2*pieceBytes, 16*room)

@@ -9,14 +9,14 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
-// sealed is a direct subscriber whose connection is TLS. The shard seals its bytes, in records as large as a write, and crypto/tls hands each
-// record to the socket. Sealed bytes cannot be taken back: those that a full socket does not take stay in memory, one record at most. Until they
+// sealed is a direct subscriber whose connection is TLS. The shard gives its bytes to crypto/tls, which seals each write as one record, at most 16 KB, and hands
+// it to the socket. Sealed bytes cannot be taken back: those that a full socket does not take stay in memory, one record at most. Until they
 // are sent, the last byte of the record counts as not written. So the subscriber is stalled, like one whose plain socket is full.
 type sealed struct {
 	direct
 	conn *tls.Conn
 	sock *socket.Detached // below conn
-	owed bool             // the record that sock keeps has the next byte
+	owed bool             // sock keeps a part of the last record, whose last byte counts as unsent and begins the next write
 }
 
 var _ delivery = (*sealed)(nil)

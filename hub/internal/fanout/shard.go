@@ -40,7 +40,7 @@ type shard struct {
 	owing    []*watcher // subscribers that get states in the next tick
 
 	pass    uint64 // counts passes
-	rest    rest
+	pause   pause
 	events  []*event
 	touched []*group
 	buf     []byte
@@ -103,11 +103,11 @@ func (s *shard) takePosted() []func() {
 func (s *shard) run(ctx context.Context) {
 	tick := time.NewTicker(s.wheel.tick)
 	defer tick.Stop()
-	defer s.rest.begin().Stop()
+	defer s.pause.begin().Stop()
 	for {
 		select {
 		case <-s.wakeup:
-		case <-s.rest.timer.C:
+		case <-s.pause.timer.C:
 		case now := <-tick.C:
 			s.wheel.turn(now, s.due)
 			s.payOwing()
@@ -120,7 +120,7 @@ func (s *shard) run(ctx context.Context) {
 			for _, f := range s.takePosted() {
 				f()
 			}
-			more = !s.rest.on() && s.deliverInTurn()
+			more = !s.pause.on() && s.deliverInTurn()
 		}
 		s.flush()
 	}

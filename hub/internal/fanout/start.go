@@ -16,8 +16,8 @@ type Start struct {
 	// head. If the client sent positions and none is valid, it gets a gap.
 	Positions []string
 
-	// Before ends a poll: it has no events from this position on. If Seek says how many of the last events the poll has, it has the last ones
-	// before the position. The zero Position: the poll ends at the head
+	// Before ends a poll: it has no events from this position on. With a number of last events in Seek, the poll has the last ones before
+	// this position. The zero Position: the poll ends at the head
 	Before eventlog.Position
 
 	// Seek is where the stream begins if no position is valid. nil: with new events

@@ -76,7 +76,7 @@ type Stream struct {
 	cursor *cursor
 	gap    *Gap
 	first  []byte // of the stream
-	taken  bool   // it is attached or closed
+	used   bool   // it is attached or closed
 }
 
 // Open determines where a subscription begins. It returns [ErrEnded] if no event can follow, [ErrDraining], [ErrUnreadable], a
@@ -125,8 +125,8 @@ func (st *Stream) Gap() *Gap { return st.gap }
 
 // Close ends a stream that is not attached. It does nothing to an attached stream.
 func (st *Stream) Close() {
-	if !st.taken {
-		st.taken = true
+	if !st.used {
+		st.used = true
 		st.f.open.Done()
 	}
 }
@@ -134,7 +134,7 @@ func (st *Stream) Close() {
 // Attach gives the stream a connection, to which it first sends a header. early is the number of bytes that the client has already sent
 // after its request.
 func (st *Stream) Attach(conn net.Conn, header []byte, early int) {
-	st.taken = true
+	st.used = true
 	if !st.attachDirect(conn, header, early) {
 		st.attachConnection(conn, header)
 	}
@@ -142,7 +142,7 @@ func (st *Stream) Attach(conn net.Conn, header []byte, early int) {
 
 // Serve gives the stream a socket, and returns the function that ends the stream at once, because the client has disconnected.
 func (st *Stream) Serve(out Socket) (abort func()) {
-	st.taken = true
+	st.used = true
 	r := st.newRunner(out, st.first)
 	r.admit()
 	return r.disconnected

@@ -59,7 +59,7 @@ func (f *Fanout) take(ctx context.Context, q *eventlog.Query, seen func([]eventl
 
 // seen is called with each batch of new records after the start.
 func (f *Fanout) seen(records []eventlog.Record) {
-	f.count.taken.Add(uint64(len(records)))
+	f.count.stored.Add(uint64(len(records)))
 	if f.opts.OnRecords != nil {
 		f.opts.OnRecords(records)
 	}

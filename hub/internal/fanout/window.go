@@ -35,7 +35,7 @@ type entry struct {
 	before int64 // bytes that were added before it
 }
 
-// entryOverhead is about how many bytes an entry takes besides its record and one frame.
+// entryOverhead is about how many bytes an entry takes besides its record and its bytes in one encoding.
 const entryOverhead = 300
 
 func (e *entry) size() int64 { return 2*int64(e.bytes) + entryOverhead }

@@ -38,7 +38,7 @@ type conn struct {
 	resets  recent // streams that were reset here, for which frames may be on their way
 
 	handlers int // that have not returned
-	refused  int // streams refused because of handlers, since one has returned
+	refused  int // streams refused since a handler last returned, because too many handlers run
 	idle     *time.Timer
 
 	out         []byte // frames to be sent
@@ -177,7 +177,7 @@ func (c *conn) hoards() bool {
 	return c.sock != nil && c.sock.Left() > 4*outLimit // a whole out, sealed, and records with which crypto/tls answers new keys by itself
 }
 
-// recent are the newest numbers that were added.
+// recent are the IDs of the streams that were reset last.
 type recent struct {
 	ids  [32]uint32
 	next int

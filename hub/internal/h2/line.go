@@ -8,15 +8,15 @@ type line struct{ first, last *Stream }
 // place is a stream's place in the line.
 type place struct {
 	before, after *Stream
-	taken         bool // the stream is in the line
+	queued        bool // the stream is in the line
 }
 
 // join adds a stream at the end, unless it has a place.
 func (l *line) join(st *Stream) {
-	if st.place.taken {
+	if st.place.queued {
 		return
 	}
-	st.place = place{before: l.last, taken: true}
+	st.place = place{before: l.last, queued: true}
 	if l.last == nil {
 		l.first = st
 	} else {
@@ -28,7 +28,7 @@ func (l *line) join(st *Stream) {
 // leave removes a stream, if it has a place.
 func (l *line) leave(st *Stream) {
 	p := st.place
-	if !p.taken {
+	if !p.queued {
 		return
 	}
 	st.place = place{}

@@ -53,8 +53,8 @@ func (c *conn) hasRoom() bool {
 	return c.err == nil && len(c.out)+frameHeader < outLimit
 }
 
-// appendData appends data of a stream to out: as much as the windows and the room allow. It returns how much. With end, the last byte ends the stream,
-// and no byte does so too. The caller holds mu.
+// appendData appends data of a stream to out: as much as the windows and the room allow. It returns how much. If end is set, the last byte ends
+// the stream; with an empty b, an empty DATA frame ends it. The caller holds mu.
 func (c *conn) appendData(st *Stream, b []byte, end bool) (n int) {
 	for n < len(b) && c.hasRoom() {
 		size := min(int64(len(b)-n), st.window, c.window, c.frameSize, int64(outLimit-len(c.out)-frameHeader))

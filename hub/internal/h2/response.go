@@ -273,7 +273,7 @@ func (w *response) finish(returned bool) {
 		if w.failed != nil && st.err == nil && c.err == nil {
 			c.reset(st.id, http2.ErrCodeInternal)
 		}
-	} else if st.err == nil && !st.gotEnd { // the answer ended before the handler, which might have read on
+	} else if st.err == nil && !st.gotEnd { // the answer is complete, and the client still sends a body that nobody reads: reset without error
 		c.reset(st.id, http2.ErrCodeNo)
 	}
 	x.cancel()

@@ -57,7 +57,7 @@ func (w *response) WriteHeader(status int) {
 	w.fixed = w.fields(statusOnly(status), "")
 }
 
-// fields appends the fields of the header. It leaves out those that HTTP/2 does not have, those that are invalid, and one more.
+// fields appends the fields of the header. It leaves out those that HTTP/2 does not have, those that are invalid, and the one named but.
 func (w *response) fields(all []hf, but string) []hf {
 	for name, values := range w.header {
 		switch {

@@ -16,8 +16,8 @@
 // # What bounds a client
 //
 // A connection has at most [http.HTTP2Config].MaxConcurrentStreams streams, and as many handlers: a stream that the client resets counts until its
-// handler has returned. Bytes that the client does not read are limited to 64 KiB of data and as much of control frames, after which the connection
-// ends. Bodies have windows. The Framer of x/net limits header blocks.
+// handler has returned. At most 64 KiB of data wait for a client that does not read; further data waits in its stream. A connection with more than
+// 64 KiB of unread control frames beside them is closed. Bodies have windows. The Framer of x/net limits header blocks.
 //
 // Server push, extended CONNECT (RFC 8441) and priorities are not supported.
 package h2
@@ -106,7 +106,8 @@ func (s *server) serveTLS(secure *tls.Conn, handler http.Handler) {
 	c.serve(true)
 }
 
-// serveUnsecured serves a connection without TLS. net/http has read the preface. The connection comes inside a *tls.Conn that is none.
+// serveUnsecured serves a connection without TLS. net/http has read the preface. It passes the plain connection inside a
+// *tls.Conn without TLS, because TLSNextProto has that type.
 func (s *server) serveUnsecured(envelope *tls.Conn, handler http.Handler) {
 	inner, ok := envelope.NetConn().(interface{ UnencryptedNetConn() net.Conn })
 	if !ok {

@@ -91,8 +91,8 @@ func (st *Stream) wait() {
 	st.c.line.join(st)
 }
 
-// Taken returns how many bytes the connection has taken from all its streams. It returns 0 if the client has closed the window of this stream, so that
-// the stream waits for more than its turn.
+// Taken returns how many bytes the connection has taken from all its streams. It returns 0 if the flow-control window of this stream is empty: then the
+// client, and not the other streams, holds it up.
 func (st *Stream) Taken() int64 {
 	c := st.c
 	c.mu.Lock()

@@ -8,36 +8,36 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestRestLastsAtMostHalfAsLongAsItsPass, and at most 5 ms, so that a rest delays deliveries little.
-func TestRestLastsAtMostHalfAsLongAsItsPass(t *testing.T) {
-	for _, test := range []struct{ pass, rest time.Duration }{
+// TestPauseLastsAtMostHalfAsLongAsItsPass, and at most 5 ms, so that a pause delays deliveries little.
+func TestPauseLastsAtMostHalfAsLongAsItsPass(t *testing.T) {
+	for _, test := range []struct{ pass, pause time.Duration }{
 		{0, 0},
 		{20 * time.Microsecond, 0},
 		{5 * time.Millisecond, 2500 * time.Microsecond},
 		{time.Second, 5 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var r rest
+			var r pause
 			defer r.begin().Stop()
 			<-r.timer.C
 			began := time.Now()
 			r.after(test.pass)
-			if r.on() != (test.rest > 0) {
-				t.Fatalf("after a pass of %v: rest is %v", test.pass, r.on())
+			if r.on() != (test.pause > 0) {
+				t.Fatalf("after a pass of %v: pause is %v", test.pass, r.on())
 			}
-			if test.rest == 0 {
+			if test.pause == 0 {
 				return
 			}
 			<-r.timer.C
-			if took := time.Since(began); took != test.rest || r.on() {
-				t.Errorf("after a pass of %v the rest took %v, want %v; still resting: %v", test.pass, took, test.rest, r.on())
+			if took := time.Since(began); took != test.pause || r.on() {
+				t.Errorf("after a pass of %v the pause took %v, want %v; still pausing: %v", test.pass, took, test.pause, r.on())
 			}
 		})
 	}
 }
 
-// TestEventsThatArriveDuringARestAreSentTogether: without a rest, each append would cost a pass over all subscribers.
-func TestEventsThatArriveDuringARestAreSentTogether(t *testing.T) {
+// TestEventsThatArriveDuringAPauseAreSentTogether: without a pause, each append would cost a pass over all subscribers.
+func TestEventsThatArriveDuringAPauseAreSentTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := start(t)
 		publish := func() {
@@ -57,23 +57,23 @@ func TestEventsThatArriveDuringARestAreSentTogether(t *testing.T) {
 			t.Fatalf("%d passes in %d shards for two events that come apart", n, shards)
 		}
 		for _, s := range f.shards {
-			s.await(func() { s.rest.after(4 * time.Millisecond) })
+			s.await(func() { s.pause.after(4 * time.Millisecond) })
 		}
 		for range 100 {
 			publish()
 		}
 		if n := passes(); n != 2*shards {
-			t.Errorf("%d passes in %d shards before the rest was over", n, shards)
+			t.Errorf("%d passes in %d shards before the pause was over", n, shards)
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
 		if n := passes(); n != 3*shards {
-			t.Errorf("%d passes in %d shards; 100 events that came during a rest have to leave in one", n, shards)
+			t.Errorf("%d passes in %d shards; 100 events that came during a pause have to leave in one", n, shards)
 		}
 		for _, s := range f.shards {
 			s.await(func() {
 				if s.at != log.Head() {
-					t.Errorf("a shard is at %v after its rest, and the log at %v", s.at, log.Head())
+					t.Errorf("a shard is at %v after its pause, and the log at %v", s.at, log.Head())
 				}
 			})
 		}
