@@ -3,15 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
-
-// memberFiles are a hub's part of the shared log with --cluster-peers, in its data directory: see package natsnode. Without the last one the hub is a new
-// peer, so it goes last: a command that was interrupted can be repeated.
-var memberFiles = []string{"jetstream", "cluster.json"}
 
 type logRestoredCmd struct{ logDir }
 
@@ -51,13 +45,8 @@ func (c *logRestoredCmd) leaveMajority(io stdio, dir string) error {
 	if err != nil {
 		return whenInUse(err)
 	}
-	removed := false
-	for _, name := range memberFiles {
-		path := filepath.Join(c.Dir, name)
-		removed = removed || exists(path)
-		err = errors.Join(err, os.RemoveAll(path))
-	}
-	if err = errors.Join(err, syncDir(c.Dir), log.Close()); err != nil {
+	removed, err := leaveCluster(c.Dir)
+	if err = errors.Join(err, log.Close()); err != nil {
 		return err
 	}
 	if !removed {

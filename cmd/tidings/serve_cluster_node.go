@@ -107,6 +107,9 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 	}, nil
 }
 
+// leaveCluster removes a hub's part of the shared log of --cluster-peers from its data directory. It reports whether there was one.
+func leaveCluster(dir string) (left bool, err error) { return natsnode.Leave(dir) }
+
 // yield lets another hub lead the shared log, and waits until that hub answers for it.
 func yield(ctx context.Context, node *natsnode.Node, order cluster.Order) error {
 	if err := node.StepDown(ctx); err != nil {

@@ -88,6 +88,20 @@ func (o *Options) loadIdentity(self string, peers int) (id identity, err error) 
 	return id, nil
 }
 
+// Leave removes the membership of a node that is stopped from its data directory, so that it joins as a new peer. It reports whether there was one. A call
+// that was interrupted can be repeated.
+func Leave(dir string) (left bool, err error) {
+	for _, name := range []string{nameFile, storeDir} { // without its name, a node with data does not start
+		path := filepath.Join(dir, name)
+		_, missing := os.Lstat(path)
+		left = left || missing == nil
+		if err := os.RemoveAll(path); err != nil {
+			return left, err
+		}
+	}
+	return left, syncDir(dir)
+}
+
 // hasData reports whether the node was a member of a cluster before.
 func (o *Options) hasData() bool {
 	files, _ := os.ReadDir(filepath.Join(o.Dir, storeDir)) // without an answer there are none
@@ -158,7 +172,11 @@ func writeSynced(file string, text []byte) error {
 	if err := os.Rename(f.Name(), file); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(file))
+	return syncDir(filepath.Dir(file))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

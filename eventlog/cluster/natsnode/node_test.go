@@ -159,6 +159,36 @@ func TestLostDataMakesANewPeer(t *testing.T) {
 }
 
 // TestHubsThatDoNotFitSayWhy starts two of three hubs. Neither can become a member, and each says what is wrong with the other.
+// TestNodeThatHasLeftItsClusterIsANewPeer, and nothing else in its directory has changed.
+func TestNodeThatHasLeftItsClusterIsANewPeer(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "log")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := natsnode.Leave(dir); left || err != nil {
+		t.Errorf("a directory without a membership: %v, %v", left, err)
+	}
+	o := &natsnode.Options{Peers: []string{freeAddress(t)}, Dir: dir}
+	before, _, err := natsnode.Identify(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "cluster.json")); err != nil { // a call was interrupted
+		t.Fatal(err)
+	}
+	if left, err := natsnode.Leave(dir); !left || err != nil {
+		t.Errorf("a directory with a membership: %v, %v", left, err)
+	}
+	after, _, err := natsnode.Identify(t.Context(), o)
+	if err != nil || after == before {
+		t.Errorf("it is called %q, and was %q: %v", after, before, err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 	tests := map[string]struct {
 		change func(t *testing.T, a, b *natsnode.Options)
