@@ -172,7 +172,7 @@ type clusterRemoveCmd struct {
 func (*clusterRemoveCmd) Help() string {
 	return `
 Removes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
-another hub takes over its replica of the shared log. A running hub is not removed.
+another hub takes over its replica of the shared log. A running hub is not removed, and no hub that stores the shared log while none of them runs.
 
 A hub that starts with an empty directory is a new one, and needs no command. If none takes the place of the removed hub, start the others with a list of
 peers without it, one after the other. A removed hub that starts with its old directory is a member

@@ -46,13 +46,13 @@ type clusterAnswer struct {
 type clusterServers struct {
 	Size    int           `json:"size"` // of the list of peers
 	Peers   []clusterPeer `json:"peers"`
-	trouble string        // why there are no Peers
+	Trouble string        `json:"trouble"` // why there are no Peers, or nothing can be published
 }
 
 // UnmarshalJSON also takes the text that a hub sends if it could not ask the servers.
 func (s *clusterServers) UnmarshalJSON(text []byte) error {
 	if bytes.HasPrefix(text, []byte(`"`)) {
-		return json.Unmarshal(text, &s.trouble)
+		return json.Unmarshal(text, &s.Trouble)
 	}
 	type plain clusterServers
 	return json.Unmarshal(text, (*plain)(s))
@@ -62,6 +62,7 @@ func (s *clusterServers) UnmarshalJSON(text []byte) error {
 type clusterPeer struct {
 	Name   string `json:"name"`
 	Online bool   `json:"online"`
+	Stores bool   `json:"stores"` // the shared log
 }
 
 // printCluster prints a table of the hubs. again are the arguments by which commands in the notes reach the same hub.
@@ -160,11 +161,16 @@ func clusterNotes(status *clusterAnswer, again string) (notes []string) {
 		notes = append(notes, note)
 	}
 	for _, p := range servers.Peers {
-		if !p.Online {
-			notes = append(notes, fmt.Sprintf("%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s%s", visible(p.Name), again))
+		if p.Online {
+			continue
 		}
+		counts := ", and counts for majorities"
+		if p.Stores && slices.ContainsFunc(servers.Peers, func(p clusterPeer) bool { return !p.Stores }) {
+			counts = ", counts for majorities, and stores the shared log"
+		}
+		notes = append(notes, fmt.Sprintf("%s does not answer%s. If it will not come back: tidings cluster remove %[1]s%[3]s", visible(p.Name), counts, again))
 	}
-	trouble := visible(plain.Text(servers.trouble))
+	trouble := visible(plain.Text(servers.Trouble))
 	if trouble != "" && !slices.ContainsFunc(notes, func(note string) bool { return strings.Contains(note, trouble) }) {
 		notes = append(notes, "the servers of the shared log: "+trouble)
 	}

@@ -127,6 +127,27 @@ func TestStatusSaysEachSentenceOnce(t *testing.T) {
 	}
 }
 
+// TestStatusNamesHubsThatStoreTheLog: with five hubs, none said that two were down which store the log, so that nothing could be published.
+func TestStatusNamesHubsThatStoreTheLog(t *testing.T) {
+	const trouble = "this hub has lost the majority of the hubs that store the shared log, and nothing can be published at it: waiting for one of b-2, c-3"
+	peers := `"peers":[{"name":"a-1","online":true,"stores":true},{"name":"b-2","stores":true},{"name":"c-3","stores":true},{"name":"d-4","online":true},{"name":"e-5"}]`
+	for _, unready := range []string{trouble, "it drains"} {
+		var status clusterAnswer
+		if err := json.Unmarshal([]byte(`{"name":"a-1","hubs":[{"name":"a-1","unready":"`+unready+`"}],"log":{"servers":{"size":5,"trouble":"`+trouble+`",`+peers+`}}}`), &status); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := printCluster(&out, &status, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{trouble, "\nb-2 does not answer, counts for majorities, and stores the shared log. If it ", "\nc-3 does not answer, counts for majorities, and stores", "\ne-5 does not answer, and counts for majorities. If it "} {
+			if strings.Count(out.String(), want) != 1 {
+				t.Errorf("%d times %q:\n%s", strings.Count(out.String(), want), want, &out)
+			}
+		}
+	}
+}
+
 // TestRefusalOfAHubIsShownToItsEnd: it was cut after 240 bytes, where the way out began.
 func TestRefusalOfAHubIsShownToItsEnd(t *testing.T) {
 	const end = "docs/cluster.md (After a disaster) says how to continue with the events of one hub"

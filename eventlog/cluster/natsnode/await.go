@@ -44,8 +44,9 @@ func (n *Node) await(ctx context.Context) error {
 
 // waitsFor says what this node waits for, which has no leader. missing are those of all peers that do not answer.
 func (n *Node) waitsFor(ctx context.Context, answers []answer, missing []string) string {
-	if v := n.voters(ctx, answers); v != nil {
-		return v.waitingFor(missing)
+	runs := n.running(answers)
+	if g := n.counting(ctx); g != nil {
+		return g.voters(runs, n.knownNames()).waitingFor(missing)
 	}
 	return waitingForAll(missing, len(n.peers))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,25 +50,62 @@ func WaitingFor(missing []string, all int) string { return waitingFor(missing, a
 
 // WaitingForMembers says what hubs wait for of which some run.
 func WaitingForMembers(running, silent, missing []string) string {
-	v := voters{need: (len(running)+len(silent))/2 + 1, running: running, silent: silent}
-	return v.waitingFor(missing)
+	return votersOf(countingHubs, &Members{running, silent}).waitingFor(missing)
 }
+
+// Members are the hubs of a group: those that run, and those that do not answer.
+type Members struct{ Running, Silent []string }
+
+func votersOf(who string, m *Members) *voters {
+	if m == nil {
+		return nil
+	}
+	all := slices.Concat(m.Running, m.Silent)
+	return &voters{&group{who, all, len(all)/2 + 1}, m.Running, m.Silent}
+}
+
+// Outage says what is lost if some hubs count, and some store the shared log. Nil: those that store it are not known.
+func Outage(counting, storing *Members, missing ...string) string {
+	return (&outage{votersOf(countingHubs, counting), votersOf(storingHubs, storing), missing}).Error()
+}
+
+// Storage returns the hubs that store the shared log, as one of them describes it, how many of them are needed, and whether one is known to lead. A hub
+// has its ID, or one of the names.
+func Storage(name string, info *server.ClusterInfo, names ...string) (members []string, need int, led bool) {
+	s, known := storageIn(name, info), map[string]string{}
+	for _, name := range names {
+		known[idOf(name)] = name
+	}
+	return s.voters(nil, known).silent, s.need, s.led
+}
+
+// ID returns the ID by which JetStream counts the server with a name.
+func ID(name string) string { return idOf(name) }
 
 // WaitingForAll says what a node waits for at the first start of its cluster.
 func WaitingForAll(missing []string, all int) string { return waitingForAll(missing, all) }
 
-// Quorate reports whether a member that has connections with some servers can elect a leader with them. others are the other members.
+// Quorate reports whether the member a-1 that has connections with some servers can elect a leader with them. others are the other members.
 func Quorate(others []string, connected ...string) bool {
 	size := len(others) + 1
-	group := &server.RaftzGroup{Size: size, QuorumNeeded: size/2 + 1, Peers: map[string]server.RaftzGroupPeer{}}
+	group := &server.RaftzGroup{ID: idOf("a-1"), Size: size, QuorumNeeded: size/2 + 1, Peers: map[string]server.RaftzGroupPeer{}}
 	for _, name := range others {
 		group.Peers[idOf(name)] = server.RaftzGroupPeer{}
 	}
-	names := map[string]bool{}
+	ids := map[string]bool{}
 	for _, name := range connected {
-		names[name] = true
+		ids[idOf(name)] = true
 	}
-	return quorate(group, names)
+	return groupOf(group).voters(ids, nil).enough()
+}
+
+// Nameless returns a peer of which only the ID is known.
+func Nameless(name string) Peer { return Peer{Name: idOf(name), id: idOf(name)} }
+
+// Removable returns why a peer is not removed.
+func Removable(name string, peers ...Peer) error {
+	_, err := removable(name, peers)
+	return err
 }
 
 // ErrRuns refuses to remove a peer that was heard of some time ago.

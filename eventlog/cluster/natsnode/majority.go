@@ -3,111 +3,78 @@ package natsnode
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // contact is what a running node knows of its contact with the others.
 type contact struct {
 	next   time.Time // when to look again which peers do not answer
 	pause  time.Duration
-	logged string // the reason that the log has already; empty: none
+	logged string // the outage that the log has already; empty: none
 }
 
-// checkContact logs which peers do not answer, and why, when this node has lost the majority of them. It keeps their names for Ready and Status.
+// checkContact logs which peers do not answer, and why, when this node has lost a majority of them. It keeps that for Ready and Status.
 //
 // A majority that is there and elects a leader is no fault: the checks of the server alone would take it for one.
 func (n *Node) checkContact(ctx context.Context, c *contact) {
-	if n.quorate() && n.server.JetStreamIsCurrent() && n.led() {
+	if n.inContact(ctx) {
 		n.regain(c)
 		return
 	}
 	if time.Now().Before(c.next) {
 		return
 	}
-	answers := n.probeAll(ctx)
-	v := n.voters(ctx, answers)
+	lost, why := n.findOutage(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	if v == nil || v.enough() {
+	if lost == nil {
 		n.regain(c)
 		return
 	}
 	c.pause = min(max(2*c.pause, diagnose), diagnoseMax)
 	c.next = time.Now().Add(c.pause)
-	missing, why := n.unreached(answers)
-	reason := v.waitingFor(missing)
-	n.lack(reason)
-	if reason != c.logged {
-		c.logged = reason
-		n.o.Logger.Warn("this hub has lost the majority of its cluster: " + reason + why)
+	n.lost.Store(lost)
+	if text := lost.Error(); text != c.logged {
+		c.logged = text
+		n.o.Logger.Warn(text + why)
 	}
 }
 
-// regain notes that most peers answer.
+// inContact reports whether this node has connections with a majority of each group of hubs, and knows of leaders.
+func (n *Node) inContact(ctx context.Context) bool {
+	all, connected := n.ownMembers(), n.connected()
+	if all == nil || !groupOf(all).voters(connected, nil).enough() || !n.server.JetStreamIsCurrent() || !n.led() {
+		return false
+	}
+	storage := n.storage(ctx)
+	return storage == nil || storage.led && storage.voters(connected, nil).enough()
+}
+
+// regain notes that no majority is lost.
 func (n *Node) regain(c *contact) {
 	if c.logged != "" {
-		n.o.Logger.Info("this hub has the majority of its cluster again")
+		n.o.Logger.Info("this hub has its majority again")
 	}
 	*c = contact{}
-	n.lack("")
+	n.lost.Store(nil)
 }
 
-// lack keeps what this node waits for while the majority is lost; empty: it is not lost.
-func (n *Node) lack(reason string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.lacking = reason
-}
-
-// alone returns an error that says which hubs are missing if the majority is lost, as far as this node knows.
-func (n *Node) alone() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.lacking == "" {
-		return nil
-	}
-	return lostMajority(n.lacking)
-}
-
-// lostMajority is the error of a node that waits for other hubs.
-func lostMajority(reason string) error {
-	return errors.New("natsnode: this hub has lost the majority of its cluster: " + reason)
-}
-
-// quorate reports whether this node has connections with so many members that they can elect a leader, itself included. Hubs that do not count do not help,
-// such as new ones in the places of lost ones.
-func (n *Node) quorate() bool {
+// connected returns the IDs of the hubs with which this node has connections, itself included. Hubs that do not count may be among them, such as new ones in
+// the places of lost ones.
+func (n *Node) connected() map[string]bool {
+	ids := map[string]bool{idOf(n.name): true}
 	routes, err := n.server.Routez(nil)
 	if err != nil {
-		return true // not known
+		return ids
 	}
-	connected := map[string]bool{n.name: true}
 	for _, r := range routes.Routes {
-		connected[r.RemoteName] = true
+		ids[idOf(r.RemoteName)] = true
+		n.learn(r.RemoteName)
 	}
-	n.learn(slices.Collect(maps.Keys(connected))...)
-	group := n.ownMembers()
-	if group == nil {
-		return len(connected) > len(n.peers)/2
-	}
-	return quorate(group, connected)
-}
-
-// quorate reports whether the members of a group among the connected servers can elect a leader.
-func quorate(group *server.RaftzGroup, connected map[string]bool) bool {
-	count := max(group.Size-len(group.Peers), 0) // 1 if the node that describes the group is a member: it is not among the peers
-	for name := range connected {
-		if _, counts := group.Peers[idOf(name)]; counts {
-			count++
-		}
-	}
-	return count >= group.QuorumNeeded
+	return ids
 }
 
 // examine compares what the leader of the cluster knows with what this node was told, and logs what the operator should change. rejoins says
@@ -155,4 +122,4 @@ func (n *Node) members(ctx context.Context) (all, running []string, err error) {
 	return all, running, nil
 }
 
-var errNoMajority = errors.New("natsnode: this hub has lost contact with the majority of the cluster")
+var errNoLeader = errors.New("natsnode: this hub has no contact with the leader of its cluster, or is still behind it")

@@ -82,14 +82,14 @@ func TestHubThatLosesItsMajoritySaysWhomItMisses(t *testing.T) {
 	for _, other := range c.hubs[1:] {
 		other.die()
 	}
-	log.await(t, "has lost the majority of its cluster", waits, "; "+h.peers[1]+": ", "; "+h.peers[2]+": ")
+	log.await(t, "has lost the majority of its cluster, and nothing can be published at it: "+waits, "; "+h.peers[1]+": ", "; "+h.peers[2]+": ")
 	for what, err := range map[string]error{"Ready": h.node.Ready(), "Status": second(h.node.Status(t.Context()))} {
 		if err == nil || !strings.Contains(err.Error(), waits+". Of the hubs that count, "+h.node.Name()+" runs; ") {
 			t.Errorf("%s: %v; want the missing hubs", what, err)
 		}
 	}
 	c.network.Heal()
-	log.await(t, "has the majority of its cluster again")
+	log.await(t, "has its majority again")
 	if err := h.ready(); err != nil {
 		t.Error(err)
 	}

@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -115,9 +116,11 @@ type Node struct {
 	broken chan struct{} // closed when the node has failed
 	closed sync.Once
 
+	lost   atomic.Pointer[outage]  // nil: no majority is lost, as far as this node knows
+	stored atomic.Pointer[storage] // nil: this node has not heard of it
+
 	mu      sync.Mutex        // guards the following fields
 	err     error             // why it has failed
-	lacking string            // see lack
 	yielded time.Duration     // the time that StepDown has taken
 	names   map[string]string // of the servers that this node has heard of, by ID: members, and peers that answered
 }
@@ -190,7 +193,7 @@ func (n *Node) failure() error {
 	return n.err
 }
 
-// watchHealth notices that JetStream has stopped, or that the majority of the peers is lost. JetStream stops when its disk is full or broken, and
+// watchHealth notices that JetStream has stopped, or that a majority of the peers is lost. JetStream stops when its disk is full or broken, and
 // does not recover. It also helps nodes that do not catch up.
 func (n *Node) watchHealth(ctx context.Context) {
 	check := time.NewTicker(healthTime)
@@ -220,12 +223,15 @@ func (n *Node) Broken() <-chan struct{} { return n.broken }
 
 // Ready returns nil if this node is a member of a cluster with a leader, and its copy of the stream is current.
 func (n *Node) Ready() error {
-	if err := cmp.Or(n.failure(), n.alone()); err != nil {
+	if err := n.failure(); err != nil {
 		return err
+	}
+	if lost := n.lost.Load(); lost != nil {
+		return fmt.Errorf("natsnode: %w", lost)
 	}
 	switch {
 	case !n.server.JetStreamIsCurrent():
-		return errNoMajority
+		return errNoLeader
 	case n.server.JetStreamIsStreamAssigned(account, n.o.Stream) && !n.server.JetStreamIsStreamCurrent(account, n.o.Stream):
 		return errors.New("natsnode: this hub is still copying the shared log, or has no contact with its leader")
 	}

@@ -123,13 +123,9 @@ func (n *Node) successor(ctx context.Context, group groupIn) (name string) {
 	if mine == nil {
 		return ""
 	}
-	n.askAll(ctx, "$SYS.REQ.SERVER.PING.JSZ", n.question(), func(answering string, data json.RawMessage) bool {
-		var info server.JSInfo
-		if json.Unmarshal(data, &info) != nil {
-			return false // of a node that has no JetStream yet
-		}
+	askAll(ctx, n, "$SYS.REQ.SERVER.PING.JSZ", n.question(), func(answering string, info *server.JSInfo) bool {
 		follows := func(p *server.PeerInfo) bool { return p.Name == answering && p.Current && online(p) }
-		if theirs := group(&info); theirs != nil && theirs.Leader == n.name && slices.ContainsFunc(mine.Replicas, follows) {
+		if theirs := group(info); theirs != nil && theirs.Leader == n.name && slices.ContainsFunc(mine.Replicas, follows) {
 			name = answering
 		}
 		return name != ""

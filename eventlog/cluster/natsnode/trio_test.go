@@ -52,11 +52,11 @@ func logger(t *testing.T, name string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), nil)).With("hub", name)
 }
 
-// trio is three hubs in this process, whose connections pass through a proxy.
+// trio is hubs in this process, mostly three, whose connections pass through a proxy.
 type trio struct {
 	t       *testing.T
 	network *cutproxy.Network
-	hubs    [3]*hub
+	hubs    []*hub
 }
 
 type hub struct {
@@ -81,9 +81,15 @@ func (h *hub) running() (*natsnode.Node, *natslog.Order) {
 // newTrio starts three hubs, and makes the order.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
+	return newHubs(t, "a", "b", "c")
+}
+
+// newHubs starts hubs with such names, and makes the order, which three of them store.
+func newHubs(t *testing.T, names ...string) *trio {
+	t.Helper()
 	c := &trio{t: t, network: cutproxy.New()}
-	for i, name := range []string{"a", "b", "c"} {
-		c.hubs[i] = &hub{trio: c, name: name, self: freeAddress(t), dir: t.TempDir()}
+	for _, name := range names {
+		c.hubs = append(c.hubs, &hub{trio: c, name: name, self: freeAddress(t), dir: t.TempDir()})
 	}
 	for _, h := range c.hubs {
 		for _, other := range c.hubs {

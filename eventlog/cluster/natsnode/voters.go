@@ -17,44 +17,41 @@ import (
 // counts, beside that of the hub in its place. Servers keep the members on disk, so a node knows them also without a leader. Only a node that never was
 // a member has to ask the others.
 
-// voters are the members of the cluster, whose majority elects a leader.
-type voters struct {
+// group is what a server knows of hubs that elect a leader together. It does not change.
+type group struct {
+	who     string   // they are, for people
+	members []string // IDs
 	need    int      // members that must run
-	running []string // names of members that answer, this node included if it is one
-	silent  []string // names of members that do not answer
 }
+
+const (
+	countingHubs = "the hubs that count"
+	storingHubs  = "the hubs that store the shared log"
+)
 
 // metaGroup is the name of the group of all servers.
 const metaGroup = "_meta_"
 
-// voters returns the members of the cluster; nil if it never had a leader, as far as this node and its peers know. answers are those of all peers.
-func (n *Node) voters(ctx context.Context, answers []answer) *voters {
-	group := n.ownMembers()
-	if group == nil || group.PIndex == 0 {
-		group = n.othersMembers(ctx)
+// groupOf returns the members of the cluster, as a server describes them.
+func groupOf(r *server.RaftzGroup) *group {
+	g := &group{who: countingHubs, members: slices.Collect(maps.Keys(r.Peers)), need: r.QuorumNeeded}
+	if len(g.members) < r.Size { // the server that has answered is a member, too
+		g.members = append(g.members, r.ID)
 	}
-	if group == nil {
-		return nil
-	}
-	runs := map[string]bool{idOf(n.name): true}
-	for _, a := range answers {
-		if a.name != "" {
-			runs[idOf(a.name)] = true
-			n.learn(a.name)
-		}
-	}
-	for id, p := range group.Peers { // a new node has met none of them
-		if idOf(p.Name) == id {
-			n.learn(p.Name)
-		}
-	}
-	known := n.knownNames()
-	v := &voters{need: group.QuorumNeeded}
-	ids := slices.Collect(maps.Keys(group.Peers))
-	if len(ids) < group.Size { // the server that has answered is a member, too
-		ids = append(ids, group.ID)
-	}
-	for _, id := range ids {
+	return g
+}
+
+// voters are the members of a group, by name. A majority of them elects a leader.
+type voters struct {
+	*group
+	running []string // members that answer, this node included if it is one
+	silent  []string // members that do not answer
+}
+
+// voters tells the members of a group that run, by ID, from the others. known are the names of hubs, by ID.
+func (g *group) voters(runs map[string]bool, known map[string]string) *voters {
+	v := &voters{group: g}
+	for _, id := range g.members {
 		name := cmp.Or(known[id], id)
 		if runs[id] {
 			v.running = append(v.running, name)
@@ -65,6 +62,35 @@ func (n *Node) voters(ctx context.Context, answers []answer) *voters {
 	slices.Sort(v.running)
 	slices.Sort(v.silent)
 	return v
+}
+
+// counting returns the members of the cluster; nil if it never had a leader, as far as this node and its peers know.
+func (n *Node) counting(ctx context.Context) *group {
+	r := n.ownMembers()
+	if r == nil || r.PIndex == 0 {
+		r = n.othersMembers(ctx)
+	}
+	if r == nil {
+		return nil
+	}
+	for id, p := range r.Peers { // a new node has met none of them
+		if idOf(p.Name) == id {
+			n.learn(p.Name)
+		}
+	}
+	return groupOf(r)
+}
+
+// running returns the IDs of the hubs that answer, this one included. answers are those of all peers.
+func (n *Node) running(answers []answer) map[string]bool {
+	runs := map[string]bool{idOf(n.name): true}
+	for _, a := range answers {
+		if a.name != "" {
+			runs[idOf(a.name)] = true
+			n.learn(a.name)
+		}
+	}
+	return runs
 }
 
 // ownMembers returns what the server of this node knows of the members; nil before it has started.
@@ -81,12 +107,9 @@ func (n *Node) ownMembers() *server.RaftzGroup {
 
 // othersMembers returns what the connected server with the newest entries knows of the members; nil if none has entries.
 func (n *Node) othersMembers(ctx context.Context) (newest *server.RaftzGroup) {
-	n.askAll(ctx, "$SYS.REQ.SERVER.PING.RAFTZ", &server.RaftzOptions{AccountFilter: systemAccount, GroupFilter: metaGroup}, func(_ string, data json.RawMessage) bool {
-		var status server.RaftzStatus
-		if json.Unmarshal(data, &status) != nil {
-			return false
-		}
-		if group, ok := status[systemAccount][metaGroup]; ok && group.PIndex > 0 && (newest == nil || group.PIndex > newest.PIndex) {
+	question := &server.RaftzOptions{AccountFilter: systemAccount, GroupFilter: metaGroup}
+	askAll(ctx, n, "$SYS.REQ.SERVER.PING.RAFTZ", question, func(_ string, status *server.RaftzStatus) bool {
+		if group, ok := (*status)[systemAccount][metaGroup]; ok && group.PIndex > 0 && (newest == nil || group.PIndex > newest.PIndex) {
 			newest = &group
 		}
 		return false
@@ -94,8 +117,9 @@ func (n *Node) othersMembers(ctx context.Context) (newest *server.RaftzGroup) {
 	return newest
 }
 
-// askAll sends a question to all connected servers, and calls take with the name of each that answers within askTime, until take returns true.
-func (n *Node) askAll(ctx context.Context, subject string, question any, take func(server string, data json.RawMessage) (enough bool)) {
+// askAll sends a question to all connected servers, and calls take with the name and the answer of each that answers within askTime, until take returns true.
+// The answer of a server that has none, such as one without JetStream, is a zero value.
+func askAll[T any](ctx context.Context, n *Node, subject string, question any, take func(server string, data *T) (enough bool)) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	body, err := json.Marshal(question)
@@ -117,9 +141,9 @@ func (n *Node) askAll(ctx context.Context, subject string, question any, take fu
 			Server struct {
 				Name string `json:"name"`
 			} `json:"server"`
-			Data json.RawMessage `json:"data"`
+			Data T `json:"data"`
 		}
-		if json.Unmarshal(m.Data, &answer) == nil && take(answer.Server.Name, answer.Data) {
+		if json.Unmarshal(m.Data, &answer) == nil && take(answer.Server.Name, &answer.Data) {
 			return
 		}
 	}
@@ -154,44 +178,43 @@ func (n *Node) learn(names ...string) {
 
 // list says which members run.
 func (v *voters) list() string {
-	running, silent := strings.Join(v.running, ", "), strings.Join(v.silent, ", ")
-	switch len(v.silent) {
+	parts := []string{does(v.running, "runs", "run"), does(v.silent, "does not answer", "do not answer")}
+	return "Of " + v.who + ", " + strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
+}
+
+// does says what hubs do; empty if there are none.
+func does(hubs []string, one, more string) string {
+	switch len(hubs) {
 	case 0:
+		return ""
 	case 1:
-		silent += " does not"
-	default:
-		silent += " do not"
+		return hubs[0] + " " + one
 	}
-	const these = "Of the hubs that count, "
-	switch {
-	case len(v.running) == 0:
-		return these + silent + " run"
-	case len(v.running) == 1:
-		running += " runs"
-	default:
-		running += " run"
-	}
-	if silent != "" {
-		running += "; "
-	}
-	return these + running + silent
+	return strings.Join(hubs, ", ") + " " + more
 }
 
 // enough reports whether enough members run to elect a leader.
 func (v *voters) enough() bool { return len(v.running) >= v.need }
 
-// afterDisaster says what an operator does if hubs that count are gone for good.
-const afterDisaster = "Start the others; if too many of them are lost for good, docs/cluster.md (After a disaster) says how to continue with the events of one hub"
+// What an operator does if too many hubs are lost. A cluster with a majority can remove others.
+const (
+	afterDisaster = "Start the others; if too many of them are lost for good, docs/cluster.md (After a disaster) says how to continue with the events of one hub"
+	removeLost    = "Start the others; if too many of them are lost for good, docs/cluster.md (Hubs that store the shared log) says how to continue without them"
+)
 
 // waitingFor says what hubs wait for that have no majority. It names hubs as the status of the cluster does. missing are the peers that do not answer: the
-// list of peers may still have hubs that were removed, so an address does not say which hub is missing.
-func (v *voters) waitingFor(missing []string) string {
-	text := waitingFor(v.silent, len(v.running)+len(v.silent))
+// list of peers may still have hubs that were removed, so an address does not say which hub is missing. more are sentences that follow the list of members.
+func (v *voters) waitingFor(missing []string, more ...string) string {
+	text := waitingFor(v.silent, len(v.members))
 	if len(missing) > 0 {
 		text += ", and no hub answers at " + strings.Join(missing, ", ")
 	}
-	if !v.enough() {
-		text += ". " + v.list() + ". " + afterDisaster
+	if v.enough() {
+		return text
 	}
-	return text
+	help := afterDisaster
+	if v.who == storingHubs {
+		help = removeLost
+	}
+	return strings.Join(slices.Concat([]string{text, v.list()}, more, []string{help}), ". ")
 }

@@ -67,7 +67,7 @@ func lostHubIsNamed(t *testing.T, c *trio, h *hub, lost string) {
 	const needed, help = ": 3 of 4 hubs are needed, and no hub answers at ", "docs/cluster.md (After a disaster)"
 	want := "waiting for one of " + strings.Join(silent, ", ") + needed
 	run := ". Of the hubs that count, " + strings.Join(running, ", ") + " run; "
-	counts := run + strings.Join(silent, ", ") + " do not. "
+	counts := run + strings.Join(silent, ", ") + " do not answer. "
 	check := func(text string, parts ...string) error {
 		for _, part := range parts {
 			if !strings.Contains(text, part) {
@@ -131,16 +131,16 @@ func TestMajorityIsOneOfTheHubsThatCount(t *testing.T) {
 		running, silent, missing []string
 		says                     string
 	}{
-		{[]string{"a-1"}, []string{"b-2", "c-3"}, []string{"b:4248", "c:4248"}, "waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at b:4248, c:4248. Of the hubs that count, a-1 runs; b-2, c-3 do not" + after},
+		{[]string{"a-1"}, []string{"b-2", "c-3"}, []string{"b:4248", "c:4248"}, "waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at b:4248, c:4248. Of the hubs that count, a-1 runs; b-2, c-3 do not answer" + after},
 		{[]string{"a-1", "b-2"}, []string{"c-3"}, []string{"c:4248"}, "waiting until the hubs elect a leader, without c-3, and no hub answers at c:4248"},
 		{[]string{"a-1", "b-2", "c-3"}, nil, nil, "waiting until the hubs elect a leader"},
-		{[]string{"a-1", "b-2"}, []string{"b-9", "c-3"}, []string{"c"}, "waiting for one of b-9, c-3: 3 of 4 hubs are needed, and no hub answers at c. Of the hubs that count, a-1, b-2 run; b-9, c-3 do not" + after},
+		{[]string{"a-1", "b-2"}, []string{"b-9", "c-3"}, []string{"c"}, "waiting for one of b-9, c-3: 3 of 4 hubs are needed, and no hub answers at c. Of the hubs that count, a-1, b-2 run; b-9, c-3 do not answer" + after},
 		{[]string{"a-1", "b-2", "c-3"}, []string{"b-9"}, nil, "waiting until the hubs elect a leader, without b-9"},
 		// A hub was removed for good, and the list of peers still has its address, d: a hub there would not help.
-		{[]string{"a-1"}, []string{"b-2", "c-3"}, []string{"b:4248", "c:4248", "d:4248"}, "waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at b:4248, c:4248, d:4248. Of the hubs that count, a-1 runs; b-2, c-3 do not" + after},
-		{[]string{"a-1", "b-2"}, []string{"c-3", "c-9"}, []string{"c:4248", "d:4248"}, "waiting for one of c-3, c-9: 3 of 4 hubs are needed, and no hub answers at c:4248, d:4248. Of the hubs that count, a-1, b-2 run; c-3, c-9 do not" + after},
-		{nil, []string{"a-9", "b-9", "c-9"}, nil, "waiting for 2 of a-9, b-9, c-9: 2 of 3 hubs are needed. Of the hubs that count, a-9, b-9, c-9 do not run" + after},
-		{[]string{"c-3"}, []string{"a-9", "b-9"}, nil, "waiting for one of a-9, b-9: 2 of 3 hubs are needed. Of the hubs that count, c-3 runs; a-9, b-9 do not" + after},
+		{[]string{"a-1"}, []string{"b-2", "c-3"}, []string{"b:4248", "c:4248", "d:4248"}, "waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at b:4248, c:4248, d:4248. Of the hubs that count, a-1 runs; b-2, c-3 do not answer" + after},
+		{[]string{"a-1", "b-2"}, []string{"c-3", "c-9"}, []string{"c:4248", "d:4248"}, "waiting for one of c-3, c-9: 3 of 4 hubs are needed, and no hub answers at c:4248, d:4248. Of the hubs that count, a-1, b-2 run; c-3, c-9 do not answer" + after},
+		{nil, []string{"a-9", "b-9", "c-9"}, nil, "waiting for 2 of a-9, b-9, c-9: 2 of 3 hubs are needed. Of the hubs that count, a-9, b-9, c-9 do not answer" + after},
+		{[]string{"c-3"}, []string{"a-9", "b-9"}, nil, "waiting for one of a-9, b-9: 2 of 3 hubs are needed. Of the hubs that count, c-3 runs; a-9, b-9 do not answer" + after},
 	} {
 		if says := natsnode.WaitingForMembers(test.running, test.silent, test.missing); says != test.says {
 			t.Errorf("%q run, %q do not:\n%s, want\n%s", test.running, test.silent, says, test.says)
