@@ -46,7 +46,14 @@ func checkText(what, text string) error {
 		return &SizeError{What: what, Size: len(text), Max: MaxName}
 	case isPrintable(text):
 		return nil // ASCII is UTF-8 and in NFC
-	case !utf8.ValidString(text):
+	}
+	return checkUnicode(what, text)
+}
+
+// checkUnicode is checkText for a text with other characters than ASCII. Normalization needs much stack, which each goroutine that answers a
+// request would grow for, if it were a part of checkText.
+func checkUnicode(what, text string) error {
+	if !utf8.ValidString(text) {
 		return &InvalidError{What: what, Value: text, Reason: "it is not UTF-8"}
 	}
 	for i, c := range text {

@@ -45,6 +45,7 @@ type conn struct {
 	line        line   // streams that wait to send
 	taken       int64  // bytes of data that went to out
 	writing     bool   // a goroutine sends, and flush leaves it to it
+	gathering   bool   // a handler that has returned sends soon, also for others
 	window      int64  // how much data the client takes on all streams together
 	firstWindow int64  // the window of a new stream
 	frameSize   int64  // of the largest frame that is sent

@@ -3,6 +3,7 @@ package h2
 import (
 	"bytes"
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"time"
 
@@ -143,6 +144,22 @@ func (c *conn) flush() {
 			return
 		}
 	}
+}
+
+// flushSoon sends out when the other handlers that can run now have added their answers. The events of a commit are answered at the same time, and one
+// write then serves all of them. The caller holds mu, which is free meanwhile.
+func (c *conn) flushSoon() {
+	switch {
+	case c.gathering: // another handler sends
+		return
+	case c.handlers > 0:
+		c.gathering = true
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+		c.gathering = false
+	}
+	c.flush()
 }
 
 // toSocket moves out to the socket, which keeps it; TLS seals it on the way. The caller holds mu.

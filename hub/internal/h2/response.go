@@ -132,12 +132,14 @@ func (w *response) send(b []byte, end bool) error {
 	c := w.st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.failed = w.sendLocked(b, end)
+	if w.failed = w.addLocked(b, end); w.failed == nil {
+		c.flush()
+	}
 	return w.failed
 }
 
-// sendLocked is send for a caller that holds mu.
-func (w *response) sendLocked(b []byte, end bool) error {
+// addLocked is send without the last flush, for a caller that holds mu.
+func (w *response) addLocked(b []byte, end bool) error {
 	st, c := w.st, w.st.c
 	w.waiting = time.Time{}
 	if end {
@@ -179,7 +181,6 @@ func (w *response) sendLocked(b []byte, end bool) error {
 			return err
 		}
 	}
-	c.flush()
 	return nil
 }
 
@@ -254,7 +255,7 @@ func (w *response) finish(returned bool) {
 	if c.handlers--; c.handlers < int(c.server.maxStreams) {
 		c.refused = 0
 	}
-	defer c.flush()
+	defer c.flushSoon()
 	defer w.release()
 	if w.detached {
 		return
@@ -266,7 +267,7 @@ func (w *response) finish(returned bool) {
 			w.WriteHeader(http.StatusOK)
 		}
 		if returned && w.failed == nil && (w.length < 0 || w.written == w.length || w.isHead || !bodyAllowed(w.status)) {
-			w.failed = w.sendLocked(w.buf, true)
+			w.failed = w.addLocked(w.buf, true)
 		} else if w.failed == nil {
 			w.failed = http.ErrAbortHandler
 		}

@@ -16,7 +16,9 @@ import (
 type hf = hpack.HeaderField
 
 // statusOnly returns the header of a response with only a status.
-func statusOnly(status int) []hf { return []hf{{Name: ":status", Value: strconv.Itoa(status)}} }
+func statusOnly(status int) []hf { return []hf{statusField(status)} }
+
+func statusField(status int) hf { return hf{Name: ":status", Value: strconv.Itoa(status)} }
 
 // bodyAllowed reports whether responses with a status have a body (RFC 9110, section 6.4.1).
 func bodyAllowed(status int) bool {
@@ -50,11 +52,14 @@ func (w *response) WriteHeader(status int) {
 			}
 		}
 	}
-	if n, err := strconv.ParseUint(w.header.Get("Content-Length"), 10, 63); err == nil && bodyAllowed(status) {
-		w.length = int64(n)
+	if text := w.header.Get("Content-Length"); text != "" && bodyAllowed(status) {
+		if n, err := strconv.ParseUint(text, 10, 63); err == nil {
+			w.length = int64(n)
+		}
 	}
 	w.closes = w.header.Get("Connection") == "close"
-	w.fixed = w.fields(statusOnly(status), "")
+	all := make([]hf, 0, 1+len(w.header)+added)
+	w.fixed = w.fields(append(all, statusField(status)), "")
 }
 
 // fields appends the fields of the header. It leaves out those that HTTP/2 does not have, those that are invalid, and the one named but.
@@ -74,8 +79,22 @@ func (w *response) fields(all []hf, but string) []hf {
 // hopByHop are the fields that belong to a connection of HTTP/1.1 (RFC 9113, section 8.2.2).
 var hopByHop = []string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"}
 
+// lowered has the names of frequent fields as HTTP/2 sends them, so that an answer does not make them again.
+var lowered = func(names ...string) map[string]string {
+	all := make(map[string]string, len(names))
+	for _, name := range names {
+		all[name] = strings.ToLower(name)
+	}
+	return all
+}("Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Etag", "Vary",
+	"X-Accel-Buffering", "X-Content-Type-Options", "X-Request-Id")
+
 func appendField(all []hf, name string, values []string) []hf {
-	name = strings.ToLower(name)
+	if lower, ok := lowered[name]; ok {
+		name = lower
+	} else {
+		name = strings.ToLower(name)
+	}
 	for _, value := range values {
 		if httpguts.ValidHeaderFieldValue(value) {
 			all = append(all, hf{Name: name, Value: value})
@@ -83,6 +102,9 @@ func appendField(all []hf, name string, values []string) []hf {
 	}
 	return all
 }
+
+// added is how many fields head adds at most.
+const added = 3
 
 // head returns the fields of the header, with those that net/http adds. b is the beginning of the body; complete says that it is all of it.
 func (w *response) head(b []byte, complete bool) []hf {
