@@ -56,8 +56,8 @@ var tidings = sync.OnceValues(func() (string, error) {
 	return program, nil
 })
 
-// start starts a server on its core and returns where it listens. It ends with the benchmark.
-func start(b *testing.B, name string) (addr string) {
+// start starts a server on its core and returns where it listens. It ends with the benchmark. The hub gets the flags.
+func start(b *testing.B, name string, flags ...string) (addr string) {
 	b.Helper()
 	addr = freeAddr(b)
 	program, args := os.Args[0], []string{}
@@ -71,7 +71,7 @@ func start(b *testing.B, name string) (addr string) {
 		if name == "tidings-memory" {
 			args = []string{"serve", "--addr", addr, "--memory"}
 		}
-		args = append(args, "--log-level", "warn") // the other servers do not log requests
+		args = append(append(args, "--log-level", "warn"), flags...) // the other servers do not log requests
 		env = nil
 	}
 	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...)
@@ -166,5 +166,8 @@ func servePlain(addr string) {
 			}
 		}
 	})
-	fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, nil))
+	server := http.Server{Addr: addr, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	fmt.Fprintln(os.Stderr, server.ListenAndServe())
 }

@@ -64,6 +64,7 @@ var suites = map[string]suite{
 	"hub": {"./hubs", ".", 2 * time.Second, 3, []section{
 		{name: "hub machine"},
 		{"hub post", "BenchmarkPost", "events/s", "net/http"},
+		{"hub post http2", "BenchmarkPostHTTP2", "events/s", "net/http"},
 		{"hub ingest", "BenchmarkIngest", "events/s", "net/http"},
 		{"hub latency", "BenchmarkLatency", "p50-ms", ""},
 		{"hub late", "BenchmarkLatency", "p99-ms", ""},
