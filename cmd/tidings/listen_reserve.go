@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -154,15 +155,33 @@ func wake(c chan<- struct{}) {
 // firstRequest is how long an accepted connection may take to send its first request when the server stops accepting.
 const firstRequest = time.Second
 
-// awaitFirst waits until the first requests are answered of the connections that were accepted last, and closes those that send none. [http.Server.Shutdown] would
-// drop these requests without an answer, and wait 5 s for connections without one. Call it when no connections are accepted any more.
-func (p *places) awaitFirst() {
-	late := time.NewTimer(firstRequest)
-	defer late.Stop()
+// shutDown answers the requests that have begun, and closes the connections that are left when ctx ends: it then returns the error of ctx. Call it
+// when no connections are accepted any more.
+func (p *places) shutDown(ctx context.Context) error {
+	p.awaitFirst(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- p.server.Shutdown(ctx) }() // it closes idle connections, which may block like Close
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		go p.server.Close() // TLS says goodbye, which may block
+	}
+	return err
+}
+
+// awaitFirst waits until the first requests are answered of the connections that were accepted last, and closes those that send none.
+// [http.Server.Shutdown] would drop these requests without an answer, and wait 5 s for connections without one.
+func (p *places) awaitFirst(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, firstRequest)
+	defer done()
 	for p.unread.Load() > 0 {
 		select {
 		case <-p.quiet:
-		case <-late.C:
+		case <-ctx.Done():
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for c, arrived := range p.fresh {

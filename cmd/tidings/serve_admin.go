@@ -40,9 +40,9 @@ func renameAddr(err error, flag string) error {
 // adminGrace is how long an answer to an administrator may take during the shutdown.
 const adminGrace = 2 * time.Second
 
-// serve answers requests at a place until stop is called. stop waits for answers in progress, for at most adminGrace. If the server fails
-// earlier, the hub continues without it.
-func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
+// serve answers requests at a place until stop is called. stop waits for answers in progress, for at most adminGrace, and not longer than its context.
+// If the server fails earlier, the hub continues without it.
+func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func(context.Context)) {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: defaultHeaderTimeout, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
@@ -52,14 +52,11 @@ func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
 	for _, l := range p.listeners {
 		running.Go(func() { _ = server.Serve(places.listener(l)) })
 	}
-	return func() {
+	return func(ctx context.Context) {
+		ctx, done := context.WithTimeout(ctx, adminGrace)
+		defer done()
 		closeAll(p.listeners)
 		running.Wait()
-		places.awaitFirst()
-		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			_ = server.Close()
-		}
+		_ = places.shutDown(ctx) // answers that take longer are cut
 	}
 }

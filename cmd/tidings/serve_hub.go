@@ -124,11 +124,10 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 	if s.keyed(s.env) {
 		front.page = hubPage.withKeys()
 	}
-	stopAdmin := s.admin.serve(adminFrontOf(h, s.Console), s.logger)
-	stopPlain := s.plain.serve(s.security.acme.HTTPHandler(), s.logger)
 	var log openedLog
 	server := &hubServer{
 		hub: h, handler: s.traces.handler(front), logger: s.logger, grace: drainTime, drainDelay: s.DrainDelay, h2c: s.H2C, headerTimeout: s.HeaderTimeout,
+		beside:  []func(context.Context){s.admin.serve(adminFrontOf(h, s.Console), s.logger), s.plain.serve(s.security.acme.HTTPHandler(), s.logger)},
 		leaving: func(followed bool) { gate.leave(followed && !s.clustered()) }, stays: s.public.systemd, restarts: s.restarts,
 		replace: func(ctx context.Context) *successor {
 			next := s.replace(ctx)
@@ -165,8 +164,6 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 		return nil
 	}
 	err = server.serve(ctx, s.public.listeners...)
-	stopAdmin()
-	stopPlain()
 	leave()
 	if log.err == nil && log.log != nil {
 		began := time.Now()

@@ -20,7 +20,7 @@ type hubServer struct {
 	hub     *hub.Hub
 	handler http.Handler // the hub, or a handler around it
 	logger  *slog.Logger
-	grace   time.Duration // how long the shutdown waits for open streams and requests
+	grace   time.Duration // how long a stop takes at most, from the end of the drain delay to the last connection
 
 	open func(context.Context) error // opens the hub, which already serves; nil means that it is open
 
@@ -28,6 +28,8 @@ type hubServer struct {
 	drainDelay    time.Duration         // see drainFlags; a restart has none
 	h2c           bool                  // accept HTTP/2 without TLS
 	headerTimeout time.Duration         // for the header of a request to arrive; 0 means defaultHeaderTimeout
+
+	beside []func(context.Context) // stop the servers beside this one, before their contexts end
 
 	restarts <-chan os.Signal                 // asks for a restart; nil: never
 	replace  func(context.Context) *successor // starts the process that takes the place of this one; nil if that fails
@@ -39,6 +41,9 @@ type hubServer struct {
 // drainTime is the grace of tidings serve. It is a variable so that a test can shorten it.
 var drainTime = 10 * time.Second
 
+// forRequests is the share of the grace that streams leave to requests: a fifth. So a publisher gets its answer although a subscriber has stalled.
+const forRequests = 5
+
 const (
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = time.Minute
@@ -48,7 +53,7 @@ const (
 //
 // The order of the end: the hub hands over what other hubs need from it; then every stream gets its remaining events and ends, while everything
 // else is served; then no new connections, and a new process takes them; then open requests are answered; then the connections that are left are
-// closed.
+// closed. From the first stream to the last connection this takes at most the grace.
 func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: cmp.Or(s.headerTimeout, defaultHeaderTimeout), IdleTimeout: 2 * time.Minute,
@@ -77,8 +82,10 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	if s.leaving != nil {
 		s.leaving(s.next != nil)
 	}
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace) // ctx has ended
+	defer done()
 	moved := time.After(s.lingers())
-	drained := s.within(ctx, s.hub.Shutdown)
+	drained := s.endStreams(stop)
 	<-moved
 	s.hub.EndBodies()
 	closeAll(listeners)
@@ -86,11 +93,12 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	if s.next != nil {
 		s.next.tell(sayTake)
 	}
-	places.awaitFirst()
-	cut := errors.Join(s.within(ctx, server.Shutdown), drained) != nil
-	if cut {
-		_ = server.Close() // closes connections; the process ends in any case
+	var beside sync.WaitGroup
+	for _, end := range s.beside {
+		beside.Go(func() { end(stop) })
 	}
+	cut := errors.Join(places.shutDown(stop), drained) != nil
+	beside.Wait()
 	if started || err == nil {
 		s.logger.Info("stopped", "streams", streams, "cut", cut, "took", time.Since(began).Round(time.Millisecond))
 	}
@@ -109,11 +117,11 @@ func (s *hubServer) lingers() time.Duration {
 	return moving
 }
 
-// within calls a step of the shutdown with the grace as its limit. ctx has ended, so the limit is not part of it.
-func (s *hubServer) within(ctx context.Context, step func(context.Context) error) error {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
+// endStreams ends the streams, and leaves requests their share of the grace. It returns an error if it had to cut streams.
+func (s *hubServer) endStreams(stop context.Context) error {
+	ctx, done := context.WithTimeout(stop, s.grace-s.grace/forRequests)
 	defer done()
-	return step(ctx)
+	return s.hub.Shutdown(ctx)
 }
 
 // whyStopped says why a hub stops: because of an error, for a new process, or because its context ended, for example by a signal.
