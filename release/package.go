@@ -81,15 +81,20 @@ var installed = map[string]struct {
 	"LICENSE":                  {"/usr/share/licenses/tidings/LICENSE", false},
 }
 
+const (
+	configuration = "/etc/tidings/hub.yaml"
+	account       = "tidings" // the user and the group of the service
+)
+
 // contents adds the files of a package. nfpm reads them from disk, so each is first written below stage.
 func (p *product) contents(info *nfpm.Info, format, arch, stage string) error {
-	add := func(path string, text []byte, kind string, mode os.FileMode) error {
+	add := func(path string, text []byte, kind, group string, mode os.FileMode) error {
 		source := filepath.Join(stage, path)
 		if err := p.stage(source, text); err != nil {
 			return err
 		}
 		info.Contents = append(info.Contents, &files.Content{
-			Source: source, Destination: path, Type: kind, FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: p.date},
+			Source: source, Destination: path, Type: kind, FileInfo: &files.ContentFileInfo{Owner: "root", Group: group, Mode: mode, MTime: p.date},
 		})
 		return nil
 	}
@@ -97,7 +102,7 @@ func (p *product) contents(info *nfpm.Info, format, arch, stage string) error {
 	if err != nil {
 		return err
 	}
-	if err := add("/usr/bin/tidings", binary, files.TypeFile, 0o755); err != nil {
+	if err := add("/usr/bin/tidings", binary, files.TypeFile, "root", 0o755); err != nil {
 		return err
 	}
 	for _, f := range p.common {
@@ -113,20 +118,22 @@ func (p *product) contents(info *nfpm.Info, format, arch, stage string) error {
 				return err
 			}
 		}
-		if err := add(to.path, f.text, files.TypeFile, 0o644); err != nil {
+		if err := add(to.path, f.text, files.TypeFile, "root", 0o644); err != nil {
 			return err
 		}
 	}
 	for _, f := range []struct {
-		name, path, kind string
-		mode             os.FileMode
-		formats          string
+		name, path, kind, group string
+		mode                    os.FileMode
+		formats                 string
 	}{
-		{"hub.yaml", "/etc/tidings/hub.yaml", files.TypeConfigNoReplace, 0o644, "deb rpm apk"},
-		{"tidings.service", "/usr/lib/systemd/system/tidings.service", files.TypeFile, 0o644, "deb rpm"},
-		{"tidings.socket", "/usr/lib/systemd/system/tidings.socket", files.TypeFile, 0o644, "deb rpm"},
-		{"tidings.openrc", "/etc/init.d/tidings", files.TypeConfigNoReplace, 0o755, "apk"},
-		{"copyright", "/usr/share/doc/tidings/copyright", files.TypeFile, 0o644, "deb"},
+		// It may hold passwords. The account exists before rpm and apk unpack it. Debian makes accounts later, so there postinst sets the group.
+		{"hub.yaml", configuration, files.TypeConfigNoReplace, "root", 0o640, "deb"},
+		{"hub.yaml", configuration, files.TypeConfigNoReplace, account, 0o640, "rpm apk"},
+		{"tidings.service", "/usr/lib/systemd/system/tidings.service", files.TypeFile, "root", 0o644, "deb rpm"},
+		{"tidings.socket", "/usr/lib/systemd/system/tidings.socket", files.TypeFile, "root", 0o644, "deb rpm"},
+		{"tidings.openrc", "/etc/init.d/tidings", files.TypeConfigNoReplace, "root", 0o755, "apk"},
+		{"copyright", "/usr/share/doc/tidings/copyright", files.TypeFile, "root", 0o644, "deb"},
 	} {
 		if !strings.Contains(f.formats, format) {
 			continue
@@ -135,7 +142,7 @@ func (p *product) contents(info *nfpm.Info, format, arch, stage string) error {
 		if err != nil {
 			return err
 		}
-		if err := add(f.path, text, f.kind, f.mode); err != nil {
+		if err := add(f.path, text, f.kind, f.group, f.mode); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/goreleaser/nfpm/v2"
 )
 
 // standIn is a product with short texts in the place of binaries: to build those takes minutes. make try-packages compares the real ones.
@@ -154,16 +155,63 @@ func TestAlpinePackageHasTheServiceAndItsAccount(t *testing.T) {
 	files := packed(t, standIn(t))
 	headers, texts := untarred(t, gunzip(t, files["tidings_0.1.0_linux_arm64.apk"])) // its streams follow each other
 	for name, mode := range map[string]int64{
-		"usr/bin/tidings": 0o755, "etc/init.d/tidings": 0o755, "etc/tidings/hub.yaml": 0o644, "usr/share/man/man1/tidings.1.gz": 0o644,
+		"usr/bin/tidings": 0o755, "etc/init.d/tidings": 0o755, "etc/tidings/hub.yaml": 0o640, "usr/share/man/man1/tidings.1.gz": 0o644,
 		".pre-install": 0o755, ".post-upgrade": 0o755,
 	} {
 		if h := headers[name]; h == nil || h.Mode&0o777 != mode || h.Uid != 0 {
 			t.Errorf("%s: %+v", name, h)
 		}
 	}
+	if h := headers["etc/tidings/hub.yaml"]; h == nil || h.Gname != account {
+		t.Errorf("the service cannot read its configuration: %+v", h)
+	}
 	for _, line := range []string{"pkgname = tidings", "pkgver = 0.1.0-r0", "arch = aarch64", "license = Apache-2.0"} {
 		if !strings.Contains(texts[".PKGINFO"], line+"\n") {
 			t.Errorf(".PKGINFO has no line %q:\n%s", line, texts[".PKGINFO"])
+		}
+	}
+}
+
+// TestOnlyRootAndTheServiceReadTheConfiguration: every user could read it, and with it the passwords in the URLs of NATS and Redis.
+func TestOnlyRootAndTheServiceReadTheConfiguration(t *testing.T) {
+	p := standIn(t)
+	for _, format := range formats {
+		info := new(nfpm.Info)
+		if err := p.contents(info, format, "amd64", t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		group := account
+		if format == "deb" { // see TestDebGivesItsConfigurationToTheService
+			group = "root"
+		}
+		found := 0
+		for _, f := range info.Contents {
+			if f.Destination == configuration {
+				found++
+				if f.FileInfo.Mode != 0o640 || f.FileInfo.Owner != "root" || f.FileInfo.Group != group {
+					t.Errorf("%s: %+v, want mode 0640 of root:%s", format, f.FileInfo, group)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s has %d configurations", format, found)
+		}
+	}
+}
+
+// TestDebGivesItsConfigurationToTheService, and leaves alone what an administrator has changed.
+func TestDebGivesItsConfigurationToTheService(t *testing.T) {
+	for has, want := range map[string]bool{
+		"640 root root": true, "640 root tidings": false, "640 root adm": false, "600 root root": false, "644 root root": false, "600 tidings tidings": false,
+	} {
+		dir := t.TempDir()
+		if err := write(filepath.Join(dir, "attributes"), []byte(has+"\n")); err != nil {
+			t.Fatal(err)
+		}
+		install(t, dir, "deb/postinst configure")
+		got, err := os.ReadFile(filepath.Join(dir, "given"))
+		if want && string(got) != "tidings "+dir+configuration+"\n" || !want && !os.IsNotExist(err) {
+			t.Errorf("%s: chgrp %q, %v; wanted: %t", has, got, err, want)
 		}
 	}
 }
@@ -200,7 +248,8 @@ func TestDescriptionsOfPackagesDoNotRepeatTheSummary(t *testing.T) {
 	}
 }
 
-// accountTools stands in for the programs that make accounts. The files group and passwd of its folder say what exists.
+// accountTools stands in for the programs that the scripts of packages call. The files group and passwd of its folder say which accounts exist, attributes
+// says what the configuration has, and given gets what chgrp is asked for.
 const accountTools = `#!/bin/sh
 cd "${0%/*}"
 case "${0##*/} $*" in
@@ -208,31 +257,39 @@ case "${0##*/} $*" in
 "groupadd "* | "addgroup "*) [ ! -e group ] && : >group ;;
 "useradd "*--user-group*) [ ! -e passwd ] && [ ! -e group ] && : >group && : >passwd ;;
 "useradd "* | "adduser "*) [ ! -e passwd ] && [ -e group ] && : >passwd ;;
+"stat "*) cat attributes ;;
+"chgrp "*) [ -e group ] && echo "$*" >given ;;
 "deb-systemd-"* | "systemctl "*) ;;
 *) exit 127 ;;
 esac
 `
+
+// install runs a script of a package with accountTools in a folder, which is also where the package is installed.
+func install(t *testing.T, dir, script string) {
+	t.Helper()
+	for _, name := range []string{"getent", "groupadd", "useradd", "addgroup", "adduser", "stat", "chgrp", "deb-systemd-helper", "deb-systemd-invoke", "systemctl"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(accountTools), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", strings.Fields("packaging/"+script)...)
+	cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "DPKG_ROOT=" + dir}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%s: %v\n%s", script, err, out)
+	}
+}
 
 // TestPackagesMakeTheAccountThatIsMissing: the user, the group or both may exist already. The .deb could not be installed if only the group did.
 func TestPackagesMakeTheAccountThatIsMissing(t *testing.T) {
 	for _, script := range []string{"deb/postinst configure", "rpm/pre 1", "apk/pre-install"} {
 		for _, have := range []string{"", "group", "passwd", "group passwd"} {
 			dir := t.TempDir()
-			for _, name := range []string{"getent", "groupadd", "useradd", "addgroup", "adduser", "deb-systemd-helper", "deb-systemd-invoke", "systemctl"} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(accountTools), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
 			for name := range strings.FieldsSeq(have) {
 				if err := write(filepath.Join(dir, name), nil); err != nil {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.Command("sh", strings.Fields("packaging/"+script)...)
-			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
-			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-				t.Errorf("%s with %q: %v\n%s", script, have, err, out)
-			}
+			install(t, dir, script)
 			for _, name := range []string{"group", "passwd"} {
 				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 					t.Errorf("%s with %q leaves no %s", script, have, name)

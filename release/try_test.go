@@ -130,6 +130,14 @@ func (m *machine) write(path, text string) {
 	}
 }
 
+// wantConfiguration checks the mode and the owners of the configuration.
+func (m *machine) wantConfiguration(want string) {
+	m.Helper()
+	if got := strings.TrimSpace(m.run("stat -c '%a %U:%G' " + configuration)); got != want {
+		m.Errorf("%s is %s, want %s", configuration, got, want)
+	}
+}
+
 func (m *machine) has(path string) bool {
 	_, err := os.Lstat(filepath.Join(m.dir, path))
 	return err == nil
@@ -186,16 +194,18 @@ func TestDebInstallsServesUpgradesAndPurges(t *testing.T) {
 	if !m.has("etc/systemd/system/multi-user.target.wants/tidings.service") {
 		t.Error("the service is not enabled")
 	}
+	m.wantConfiguration("640 root:tidings")
 	if got := m.serving(firstMinute(t)); !strings.Contains(got, "hello, world") || !strings.Contains(got, `{"c":21}`) {
 		t.Errorf("README's first minute gives:\n%s", got)
 	}
 
-	// The administrator changes the configuration, and disables the service. An upgrade keeps both, and the events.
-	m.run("echo 'keep-bytes: 2GiB' >> /etc/tidings/hub.yaml; deb-systemd-helper disable tidings.service || true; rm -f /etc/systemd/system/multi-user.target.wants/tidings.service")
+	// The administrator changes the configuration and who may read it, and disables the service. An upgrade keeps all of that, and the events.
+	m.run("echo 'keep-bytes: 2GiB' >> /etc/tidings/hub.yaml; chown tidings:root /etc/tidings/hub.yaml; chmod 600 /etc/tidings/hub.yaml; deb-systemd-helper disable tidings.service || true; rm -f /etc/systemd/system/multi-user.target.wants/tidings.service")
 	install(dist(t, "tidings_*_linux_amd64.deb"))
 	if m.has("etc/systemd/system/multi-user.target.wants/tidings.service") {
 		t.Error("the upgrade has enabled the service")
 	}
+	m.wantConfiguration("600 tidings:root")
 	if got := m.serving("tidings sub builds/42 --since earliest; grep keep-bytes: /etc/tidings/hub.yaml"); !strings.Contains(got, "two") || !strings.Contains(got, "keep-bytes: 2GiB") {
 		t.Errorf("after the upgrade:\n%s", got)
 	}
@@ -286,12 +296,14 @@ func TestRpmInstallsServesUpgradesAndErases(t *testing.T) {
 		t.Log(sh(t, "rpm --root "+m.dir+" --upgrade --nodeps --ignoreos --verbose "+rpm+" 2>&1; rpm --root "+m.dir+" --query --info tidings; rpm --root "+m.dir+" --verify --nodeps tidings"))
 	}
 	install(before(t, "tidings_*_linux_amd64.rpm"))
+	m.wantConfiguration("640 root:tidings")
 	if got := m.serving(firstMinute(t)); !strings.Contains(got, "hello, world") {
 		t.Errorf("README's first minute gives:\n%s", got)
 	}
-	m.run("echo 'keep-bytes: 2GiB' >> /etc/tidings/hub.yaml")
+	m.run("echo 'keep-bytes: 2GiB' >> /etc/tidings/hub.yaml; chown tidings:root /etc/tidings/hub.yaml; chmod 600 /etc/tidings/hub.yaml")
 	// The configuration is changed, so rpm --verify would fail from here on.
 	t.Log(sh(t, "rpm --root "+m.dir+" --upgrade --nodeps --ignoreos --verbose "+dist(t, "tidings_*_linux_amd64.rpm")+" 2>&1"))
+	m.wantConfiguration("600 tidings:root")
 	if got := m.serving("tidings sub builds/42 --since earliest; grep keep-bytes: /etc/tidings/hub.yaml"); !strings.Contains(got, "two") || !strings.Contains(got, "keep-bytes: 2GiB") {
 		t.Errorf("after the upgrade:\n%s", got)
 	}
