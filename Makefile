@@ -75,11 +75,11 @@ benchlog: # Benchmark the log against other stores (15 minutes), likewise
 	cd bench && go run ./cmd/table -suite log
 
 .PHONY: benchhub
-benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), likewise
+benchhub: # Benchmark publishing and delivery latency of the hub (4 minutes), likewise
 	cd bench && go run ./cmd/table -suite hub
 
 .PHONY: benchfanout
-benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), likewise, and draw the charts; runs benchways first
+benchfanout: benchways # Benchmark fan-out against other hubs (45 minutes with benchways, which runs first), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
 .PHONY: benchcompress
