@@ -145,11 +145,11 @@ func (b *body) Read(p []byte) (int, error) {
 			return b.take(p), nil
 		case b.err != nil:
 			return 0, b.err
-		case st.err != nil:
-			return 0, st.err
-		case st.gotEnd:
+		case st.gotEnd: // also if the client has disconnected since
 			x.publishTrailers()
 			return 0, io.EOF
+		case st.err != nil:
+			return 0, st.err
 		case len(p) == 0:
 			return 0, nil
 		case x.expired(x.readBy):

@@ -44,8 +44,8 @@ func (c *conn) fail(err error) {
 	if c.err != nil {
 		return
 	}
-	if c.err = err; c.err == nil {
-		c.err = io.EOF
+	if c.err = err; err == nil || errors.Is(err, io.EOF) { // an end between two frames; bodies that are not complete must not take it for theirs
+		c.err = io.ErrUnexpectedEOF
 	}
 	if c.idle != nil {
 		c.idle.Stop()

@@ -155,6 +155,9 @@ func (w *response) addLocked(b []byte, end bool) error {
 		if w.closes {
 			c.leave()
 		}
+		if !st.gotEnd { // curl 7.88 loses an answer that comes in one piece with the reset of the request's body
+			c.flush()
+		}
 		if all {
 			w.ended = true
 			c.endSent(st)
