@@ -136,9 +136,10 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 	return end, nil
 }
 
-// has returns the last message of which another hub could get a copy from this one. A hub without a generation has kept nothing of what it has read.
+// has returns the last message of which another hub could get a copy from this one. A hub without a generation has kept nothing of what it has read; but
+// if it was alone, the first messages are its own records.
 func (f *follower) has() uint64 {
-	if f.place.gen == "" {
+	if f.place.gen == "" && f.head == 0 {
 		return 0
 	}
 	return f.place.seq

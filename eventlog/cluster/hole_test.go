@@ -316,6 +316,70 @@ func TestHubsWithoutAGenerationPassOverWhatTheyHaveNotKept(t *testing.T) {
 	})
 }
 
+// TestHubThatHasTakenACopyKeepsTheOthersFromPassingOverIt: the order is made anew without the newest message of hub A, which takes a copy of hub C, and
+// stands before a hole after it. Then C loses its disk, the order drops the messages that only A has now, and B comes back from further behind. A said every
+// two seconds that it takes no messages, as while it had waited for the copy, so that the others passed over its acknowledged events.
+func TestHubThatHasTakenACopyKeepsTheOthersFromPassingOverIt(t *testing.T) {
+	for _, later := range []time.Duration{0, time.Second} {
+		t.Run(later.String(), func(t *testing.T) {
+			scenario(t, plan{ret: &eventlog.Retention{}, lossy: true, missing: true}, func(s *sim) {
+				a, b, c := s.hubs[0], s.hubs[1], s.hubs[2]
+				s.fill(5)
+				synctest.Wait()
+				kept := s.order.Last()
+				b.handle.Silence(false, true)
+				c.handle.Silence(false, true)
+				s.fillThrough(0, 1)
+				a.kill(0)
+				b.handle.Cut()
+				c.handle.Cut()
+				s.rec.Add(ordertest.Line{Kind: ordertest.Lost, Start: s.rec.Now(), After: cluster.FirstOf(kept+1) - 1})
+				s.order.Delete()
+				b.handle.Silence(false, false)
+				c.handle.Silence(false, false)
+				time.Sleep(15 * time.Second)
+				s.fillThrough(2, 3)
+				time.Sleep(time.Second)
+				b.kill(0)
+				for i := range 3 {
+					if _, err := s.put(2, keyed(fmt.Sprint("kept ", i))); err != nil {
+						s.Fatal(err)
+					}
+				}
+				messages := s.order.Messages()
+				last := messages[len(messages)-1]
+				c.handle.Silence(false, true)
+				time.Sleep(time.Second)
+				for id := range byte(2) {
+					if err := s.order.Handle().Publish(s.Context(), "", cluster.ID{id + 77}, last.Data); err != nil {
+						s.Fatal(err)
+					}
+				}
+				s.order.Hole(last.Seq+1, last.Seq+1)
+				c.handle.Cut()
+				c.handle.Silence(false, false)
+				time.Sleep(time.Second)
+				a.start()
+				time.Sleep(5 * time.Second)
+				c.wipe()
+				s.order.Trim(last.Seq + 2)
+				time.Sleep(35 * time.Second) // C is forgotten
+				b.start()
+				time.Sleep(20*time.Second + later)
+				c.start()
+				s.heal()
+				for hub := range s.hubs {
+					for i := range 3 {
+						if r, err := s.put(hub, keyed(fmt.Sprint("kept ", i))); err != nil || !r.Duplicate {
+							s.Errorf("hub %s: the event again: %+v, %v", s.hubs[hub].name, r, err)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestOrderMayEndWithAHole: the order has lost its newest messages, and those before them are damaged. The hubs waited for a message that never comes
 // while they looked for the beginning of a generation.
 func TestOrderMayEndWithAHole(t *testing.T) {

@@ -25,7 +25,7 @@ func (f *follower) replace(ctx context.Context, after uint64) error {
 	}
 	f.mirror, f.dirty, f.wanted, f.doubted = mirror, true, nil, mark{}
 	f.results.clear()
-	f.show(func(v *view) { v.changes, v.audited = v.changes+1, audited{} })
+	f.show(func(v *view) { v.changes, v.audited, v.stray = v.changes+1, audited{}, false })
 	f.wake()
 	return errAgain
 }
