@@ -114,9 +114,9 @@ type clusterSetCmd struct {
 func (*clusterSetCmd) Help() string {
 	return `
 Changes the retention of all hubs of a cluster. They apply the new rules at the same position in the shared log, so that all of them
-still make the same decisions. The new rules replace all old ones, which tidings cluster status shows; so --keep-bytes is required, and
-without --keep no topic has a rule of its own. Afterwards restart each hub with the same flags, in any order
-and at any time. Until then it keeps the new rules; a hub that starts with other rules is refused.
+still make the same decisions. The new rules replace all old ones, which tidings cluster status --format json shows; so --keep-bytes is
+required, and without --keep no topic has a rule of its own. Change the configuration of each hub in the same way at once: hubs that run need no
+restart, and one that starts with other rules does not join.
 
 Examples:
 
@@ -126,7 +126,7 @@ Examples:
 // Run sends the settings to a hub, which writes them into the shared log.
 func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	if c.KeepBytes == 0 { // the default would delete events of a cluster that keeps more
-		return &exitError{exitUsage, errors.New("--keep-bytes is missing: the rules replace all old ones, and --keep-bytes says how much the hubs keep in all\nhint: tidings cluster status shows what they keep now")}
+		return &exitError{exitUsage, errors.New("--keep-bytes is missing: the rules replace all old ones, and --keep-bytes says how much the hubs keep in all\nhint: tidings cluster status --format json shows what they keep now, in log.settings")}
 	}
 	if _, err := c.retention().WithDefaults(); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--keep: %w", err)}
@@ -143,7 +143,7 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 		if now.Log.Settings != nil {
 			kept = keptText(now.Log.Settings)
 		}
-		return "all hubs of the cluster now keep: " + visible(kept) + "\nnext: restart each hub with the same flags, at any time"
+		return "all hubs of the cluster now keep: " + visible(kept) + "\nnext: change the configuration of each hub in the same way, now: one that starts with the old rules does not join"
 	})
 }
 
