@@ -61,15 +61,16 @@ type chunk struct {
 	end     bool   // topics end with it
 	control bool   // a control message, which a cursor makes only once
 	aside   bool   // it does not restart the heartbeat interval, because it carries no position
-	partial bool   // a part of it was sent
+	partial bool   // a part of it was sent, or is owed
 	large   bool   // a large event, which no one compresses again: see gzipped
 	more    int16  // number of events that it holds besides the first
 }
 
-// cut returns what is left of some chunks after n bytes of them were sent. rest is the rest of a chunk, with the control messages that follow it,
-// because a cursor makes them only once. Everything up to the sequence number at was sent, or is in rest: at is from if no chunk was sent whole.
-// dropped says that there are more chunks. They are not in rest, because a cursor makes them again.
-func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64, dropped bool) {
+// cut returns what is left of some chunks after n bytes of them were sent. owed says that the next byte cannot be taken back, although it counts as
+// unsent: see sealed. rest is the rest of a chunk that has begun, with the control messages that follow it, because a cursor makes them only once.
+// Everything up to the sequence number at was sent, or is in rest: at is from if no chunk was sent whole. dropped says that there are more chunks. They
+// are not in rest, because a cursor makes them again.
+func cut(chunks []chunk, n int, owed bool, from uint64) (rest chunk, at uint64, dropped bool) {
 	at = from
 	for i := range chunks {
 		c := &chunks[i]
@@ -79,7 +80,7 @@ func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64, dropped boo
 			rest.at = c.at
 		case rest.text == "" && n >= len(c.text):
 			n -= len(c.text)
-		case rest.text == "" && (n > 0 || c.partial || c.control):
+		case rest.text == "" && (n > 0 || owed || c.partial || c.control):
 			rest = *c
 			rest.text, rest.partial = c.text[n:], true
 		default:

@@ -116,7 +116,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 			s.close(&m.sub.subscriber, whyLost(err)) // close moves another member to its place
 		default:
 			s.chunks = s.appendForm(s.chunks[:0], g, m.inStep)
-			rest, at, _ := cut(s.chunks, n, from.Seq) // its cursor begins at at
+			rest, at, _ := cut(s.chunks, n, m.sub.owes(), from.Seq) // its cursor begins at at
 			s.f.count.sent(1, eventsUpTo(s.chunks, n), n)
 			m.sub.moved = n > 0
 			m.sub.bytes.Add(int64(n))

@@ -32,8 +32,14 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (accepted, error) 
 	d.bytes.Add(int64(n))
 	d.shard.f.count.sent(1, eventsUpTo(chunks, n), n)
 	got := accepted{all: n == len(*b)}
-	d.rest, got.at, got.dropped = cut(chunks, n, from)
+	d.rest, got.at, got.dropped = cut(chunks, n, d.owes(), from)
 	return got, nil
+}
+
+// owes reports whether the byte after those that write has returned is sealed already. The chunk that has it must be sent to its end.
+func (d *direct) owes() bool {
+	t, ok := d.via.(*sealed)
+	return ok && t.owed
 }
 
 // write hands bytes to the client, as many as the connection takes.

@@ -11,7 +11,8 @@ import (
 
 // sealed is a direct subscriber whose connection is TLS. The shard gives its bytes to crypto/tls, which seals each write as one record, at most 16 KB, and hands
 // it to the socket. Sealed bytes cannot be taken back: those that a full socket does not take stay in memory, one record at most. Until they
-// are sent, the last byte of the record counts as not written. So the subscriber is stalled, like one whose plain socket is full.
+// are sent, the last byte of the record counts as not written. So the subscriber is stalled, like one whose plain socket is full. The chunk with that
+// byte has begun, even if it is the first one of the chunk: see cut.
 type sealed struct {
 	direct
 	conn *tls.Conn

@@ -15,37 +15,45 @@ import (
 // sealedPair returns a stream over TLS that its shard does not know yet, and its client.
 func sealedPair(t *testing.T, f *Fanout) (*sealed, *tls.Conn) {
 	t.Helper()
-	certificates := httptest.NewUnstartedServer(nil)
-	certificates.StartTLS()
-	t.Cleanup(certificates.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l = socket.Listen(l)
-	defer l.Close()
-	tcp, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tcp.Close() })
-	client := tls.Client(tcp, &tls.Config{InsecureSkipVerify: true})
-	greeted := make(chan error, 1)
-	go func() { greeted <- client.Handshake() }()
-	inner, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := tls.Server(inner, &tls.Config{Certificates: certificates.TLS.Certificates})
-	if err := errors.Join(conn.Handshake(), <-greeted); err != nil {
-		t.Fatal(err)
-	}
+	conn, client := tlsPair(t, "tcp", "127.0.0.1:0")
 	d, ok, err := takeDirect(conn, time.Minute, 0)
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	d.shard = f.shards[0]
 	return d.via.(*sealed), client
+}
+
+// tlsPair returns both ends of a TLS connection over a network.
+func tlsPair(t *testing.T, network, address string) (conn, client *tls.Conn) {
+	t.Helper()
+	certificates := httptest.NewUnstartedServer(nil)
+	certificates.StartTLS()
+	t.Cleanup(certificates.Close)
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = socket.Listen(l)
+	defer l.Close()
+	outer, err := net.Dial(network, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = outer.Close() })
+	below, _ := socket.Of(outer)
+	client = tls.Client(below, &tls.Config{InsecureSkipVerify: true})
+	greeted := make(chan error, 1)
+	go func() { greeted <- client.Handshake() }()
+	inner, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn = tls.Server(inner, &tls.Config{Certificates: certificates.TLS.Certificates})
+	if err := errors.Join(conn.Handshake(), <-greeted); err != nil {
+		t.Fatal(err)
+	}
+	return conn, client
 }
 
 // TestLastAlertWaitsForAFullSocket: a client that reads slowly could take its complete stream for one that was cut off.
