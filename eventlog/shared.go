@@ -31,6 +31,13 @@ type Shared interface {
 	Listen(f func(data []byte)) (stop func(), err error)
 }
 
+// Copier is a log that may replace its records by a copy of another hub's log.
+type Copier interface {
+	// Copies returns how many times the log has done so. The copy may have records that the log lacked, also before the positions of
+	// readers, who get no gap for them. The number rises after the replacement, and Watch then receives a value.
+	Copies() uint64
+}
+
 // SharedStatus is the state of a [Shared] log.
 type SharedStatus struct {
 	Message uint64    // number of the last message of the shared log that is in this log

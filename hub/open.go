@@ -44,12 +44,17 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 			h.revocations.see(records)
 			h.stored.notify()
 		},
+		OnSkip: func(ctx context.Context, after eventlog.Position) error {
+			err := h.revocations.reload(ctx, after)
+			h.stored.notify()
+			return err
+		},
 	})
 	if err != nil {
 		h.cancel()
 		return fmt.Errorf("hub: reading the newest events: %w", err)
 	}
-	if err := h.revocations.load(ctx); err != nil {
+	if err := h.revocations.load(ctx, eventlog.Position{}); err != nil {
 		h.cancel()
 		return fmt.Errorf("hub: reading revocations: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type revocations struct {
 	hub *Hub
 
 	records atomic.Int64 // records of the topic since the last snapshot
+	unsaved atomic.Bool  // the log was replaced, and may lack revocations in force
 
 	news atomic.Pointer[chan struct{}] // closed by the next revocation
 }
@@ -44,27 +46,63 @@ func newRevocations(h *Hub, set *access.Revocations) *revocations {
 // next returns a channel that is closed at the next revocation.
 func (r *revocations) next() <-chan struct{} { return *r.news.Load() }
 
-// load reads the revocations in the log.
-func (r *revocations) load(ctx context.Context) error {
-	q, err := r.hub.log.Seek(ctx, eventlog.Topics(revocationsTopic), eventlog.Start{})
-	if err != nil {
-		return err
+// load reads the revocations in the log that come after a position, or all of them after the zero Position.
+func (r *revocations) load(ctx context.Context, after eventlog.Position) error {
+	for {
+		q, err := eventlog.Query{Selector: eventlog.Topics(revocationsTopic), After: after}, error(nil)
+		if after.IsZero() {
+			q, err = r.hub.log.Seek(ctx, q.Selector, eventlog.Start{})
+			r.records.Store(0)
+		}
+		if err != nil {
+			return err
+		}
+		if replaced, err := r.read(ctx, q); err != nil || !replaced {
+			return err
+		}
+		after = eventlog.Position{}
 	}
+}
+
+// read applies the records of a query, up to the head at its start. It reports whether the log has been replaced meanwhile, so that the position
+// of the query means nothing in it.
+func (r *revocations) read(ctx context.Context, q eventlog.Query) (replaced bool, err error) {
 	for head := r.hub.log.Head(); ; {
 		answer, err := r.hub.log.Read(ctx, q)
-		if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // deleted meanwhile: a later snapshot has the revocations in force
-			q = gap.Partial(q)
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+			before := q.After
+			if q = gap.Partial(q); q.After != before && !before.IsZero() {
+				return true, nil
+			}
+			if gap.Reason != eventlog.Trimmed { // after trimming, a later snapshot has the revocations in force
+				r.hub.opts.Logger.Error("the log has lost records, perhaps revocations among them; tokens that they revoked may be accepted, so revoke those again",
+					"after", gap.From.String(), "up to", gap.To.String(), "reason", gap.Reason)
+			}
 			continue
 		} else if err != nil {
-			return err
+			return false, err
 		}
 		for i := range answer.Records {
 			r.learn(&answer.Records[i])
 		}
-		if q.After = answer.Complete; q.After.Gen != head.Gen || q.After.Seq >= head.Seq {
-			return nil
+		if q.After = answer.Complete; q.After.Gen != head.Gen || q.After.Seq >= head.Seq || q.After == r.hub.log.Head() {
+			return false, nil
 		}
 	}
+}
+
+// reload reads the revocations that the tail skips because it skips all records after a position. The hub keeps those that it knows. If the log was
+// replaced, it may lack some of them, so the hub then writes a snapshot. Until reload succeeds, the hub delivers no new events, and it is not ready.
+func (r *revocations) reload(ctx context.Context, after eventlog.Position) error {
+	err := r.load(ctx, after)
+	r.enforce() // also those of an incomplete load
+	if err != nil {
+		return fmt.Errorf("hub: reading the revocations again: %w", err)
+	}
+	if after.IsZero() && r.Len() > 0 {
+		r.unsaved.Store(true)
+	}
+	return nil
 }
 
 // see gets all new records of the log, those of other hubs included.
@@ -150,11 +188,18 @@ func (r *revocations) keep(ctx context.Context) {
 	}
 }
 
-// snapshotDue reports whether the log may soon delete revocations that are in force.
-func (r *revocations) snapshotDue() bool { return r.records.Load() > snapshotAfter }
+// snapshotDue reports whether the log may lack revocations that are in force, or may soon delete them.
+func (r *revocations) snapshotDue() bool { return r.unsaved.Load() || r.records.Load() > snapshotAfter }
 
 // snapshot writes all revocations in force to the log.
-func (r *revocations) snapshot() error {
+func (r *revocations) snapshot() (err error) {
+	if r.unsaved.Swap(false) { // before All
+		defer func() {
+			if err != nil {
+				r.unsaved.Store(true)
+			}
+		}()
+	}
 	all := r.All()
 	records := []eventlog.Record{}
 	for first := true; first || len(all) > 0; first = false {
@@ -170,7 +215,7 @@ func (r *revocations) snapshot() error {
 		}
 		records = append(records, record)
 	}
-	_, err := r.hub.append(records)
+	_, err = r.hub.append(records)
 	return err
 }
 

@@ -24,6 +24,7 @@ func (f *follower) replace(ctx context.Context, after uint64) error {
 		return eventlog.ErrClosed
 	}
 	f.mirror, f.dirty, f.wanted, f.doubted = mirror, true, nil, mark{}
+	f.copies.Add(1)
 	f.results.clear()
 	f.show(func(v *view) { v.changes, v.audited, v.stray = v.changes+1, audited{}, false })
 	f.wake()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -36,6 +37,7 @@ type Log struct {
 
 	swap   sync.RWMutex // held for writing while the mirror is replaced
 	mirror eventlog.Mirror
+	copies atomic.Uint64 // how many times it was replaced
 
 	mu     sync.Mutex // guards the following fields
 	view   view
@@ -81,6 +83,7 @@ var (
 	_ eventlog.Awaiter = (*Log)(nil)
 	_ eventlog.Contact = (*Log)(nil)
 	_ eventlog.Shared  = (*Log)(nil)
+	_ eventlog.Copier  = (*Log)(nil)
 )
 
 // Open returns a log that follows an order into a mirror. It returns at once, even if the order cannot be reached; [Log.Join] waits until

@@ -91,3 +91,20 @@ func TestReadersOfTheLastDamagedHubAreToldOfAGap(t *testing.T) {
 		}
 	})
 }
+
+// TestCopyOfAnotherHubIsCounted: readers of the mirror get no gap for records that only the copy has, so they have to know of it.
+func TestCopyOfAnotherHubIsCounted(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		s.fill(20)
+		h := s.hubs[1]
+		if n := h.running().Copies(); n != 0 {
+			s.Errorf("the hub has taken %d copies", n)
+		}
+		h.mirror.harm()
+		_, _ = h.all() // finds the damage
+		s.heal()
+		if n := h.running().Copies(); n != 1 {
+			s.Errorf("the hub has taken %d copies, want 1", n)
+		}
+	})
+}

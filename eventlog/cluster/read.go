@@ -49,6 +49,9 @@ func (l *Log) Bounds() eventlog.Bounds {
 // Watch implements [eventlog.Log].
 func (l *Log) Watch() <-chan struct{} { return l.watch }
 
+// Copies implements [eventlog.Copier].
+func (l *Log) Copies() uint64 { return l.copies.Load() }
+
 // Lookup implements [eventlog.Lookup], from the mirror. It finds nothing if the mirror does not implement it.
 func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, error) {
 	l.swap.RLock()

@@ -75,6 +75,11 @@ type Options struct {
 	// OnRecords is called with all new records of the log, in order, before subscribers get them. It must not block.
 	OnRecords func([]eventlog.Record)
 
+	// OnSkip is called before the Fanout skips records of the log, of which OnRecords gets none: at a gap, and when the log was replaced by
+	// a copy. They come after the position; the zero Position stands for all records. The log may still have some of them. After an error
+	// the Fanout delivers nothing, and calls OnSkip again, as if the log could not be read.
+	OnSkip func(ctx context.Context, after eventlog.Position) error
+
 	Logger *slog.Logger
 
 	Encodings []Encoding // whose keys no other encoding can have
@@ -102,6 +107,8 @@ var (
 // Fanout delivers the records of a log. It is safe for concurrent use.
 type Fanout struct {
 	log       eventlog.Log
+	copies    func() uint64 // see [eventlog.Copier]
+	copied    uint64        // copies when the Fanout was made
 	opts      Options
 	window    *window
 	pages     *pages
@@ -136,6 +143,8 @@ func New(ctx context.Context, log eventlog.Log, o Options) (*Fanout, error) {
 		log: log, opts: o, pages: newPages(log), pieces: newPieces(), window: newWindow(log.Head(), o.Window),
 		draining: make(chan struct{}), lastRead: make(chan struct{}),
 	}
+	f.copies = copiesOf(log)
+	f.copied = f.copies()
 	f.ends = ends{log: log, window: f.window}
 	f.replayers = newReplayers()
 	for _, e := range o.Encodings {

@@ -11,7 +11,8 @@ import (
 // pages reads the log for cursors that are below the window. When thousands of clients reconnect at the same position, their cursors want
 // the same page. pages reads that page once: other cursors that ask meanwhile wait for it. It keeps the newest pages.
 type pages struct {
-	log eventlog.Log
+	log    eventlog.Log
+	copies func() uint64 // see [eventlog.Copier]
 
 	mu      sync.Mutex // guards the following
 	kept    map[pageKey]*page
@@ -20,13 +21,14 @@ type pages struct {
 	loading map[pageKey]chan struct{} // closed when the page was read, or could not be
 }
 
-// pageKey names a page. A page of a log never changes, except that retention trims it.
+// pageKey names a page. A page of a log never changes, except that retention trims it, and that a copy replaces the log.
 type pageKey struct {
-	wants string // see group
-	after eventlog.Position
-	told  uint64
-	limit int
-	last  bool // of the log when it was read: it is only for the cursor that is inside it
+	copies uint64 // of the log when it was read, or before
+	wants  string // see group
+	after  eventlog.Position
+	told   uint64
+	limit  int
+	last   bool // of the log when it was read: it is only for the cursor that is inside it
 }
 
 // page is the result of a read.
@@ -40,12 +42,12 @@ type page struct {
 const pagesBytes = 4 << 20
 
 func newPages(log eventlog.Log) *pages {
-	return &pages{log: log, kept: make(map[pageKey]*page), loading: make(map[pageKey]chan struct{})}
+	return &pages{log: log, copies: copiesOf(log), kept: make(map[pageKey]*page), loading: make(map[pageKey]chan struct{})}
 }
 
 // read returns the page of a query, whose selector has a key.
 func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page, error) {
-	key := pageKey{wants: wants, after: q.After, told: q.Told, limit: q.Limit}
+	key := pageKey{copies: p.copies(), wants: wants, after: q.After, told: q.Told, limit: q.Limit}
 	for {
 		p.mu.Lock()
 		if found := p.kept[key]; found != nil && q.After.Gen == p.log.Head().Gen {
@@ -94,7 +96,7 @@ func (p *pages) with(wants string, begins eventlog.Position, q eventlog.Query) *
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := pageKey{wants: wants, after: begins, told: q.Told, limit: q.Limit}
+	key := pageKey{copies: p.copies(), wants: wants, after: begins, told: q.Told, limit: q.Limit}
 	found := p.kept[key]
 	if found == nil {
 		key.last = true

@@ -27,7 +27,7 @@ func (f *Fanout) preload(ctx context.Context) error {
 	f.window.begin(q.After)
 	q.Told = q.After.Seq
 	for head := f.log.Head(); f.window.head() != head; {
-		moved, err := f.take(ctx, &q, func([]eventlog.Record) {})
+		moved, err := f.take(ctx, &q, func([]eventlog.Record) {}, func(context.Context, eventlog.Position) error { return nil })
 		if err != nil {
 			return err
 		} else if !moved {
@@ -37,12 +37,23 @@ func (f *Fanout) preload(ctx context.Context) error {
 	return nil
 }
 
-// take calls seen with the next records of the log and moves them into the window. It reports whether there may be more.
-func (f *Fanout) take(ctx context.Context, q *eventlog.Query, seen func([]eventlog.Record)) (more bool, err error) {
+// take calls seen with the next records of the log and moves them into the window. At a gap it calls skip instead, with the position after
+// which it skips records. It reports whether there may be more.
+func (f *Fanout) take(
+	ctx context.Context, q *eventlog.Query, seen func([]eventlog.Record), skip func(context.Context, eventlog.Position) error,
+) (more bool, err error) {
 	answer, err := f.log.Read(ctx, *q)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		rest := gap.Partial(*q)
+		after := rest.After
+		if after != q.After { // the position means nothing in this log
+			after = eventlog.Position{}
+		}
+		if err := skip(ctx, after); err != nil {
+			return false, err // q is as before, so that the next call meets the gap again
+		}
 		// Subscribers before the gap have to read the log, which reports it to each of them.
-		*q = gap.Partial(*q)
+		*q = rest
 		f.window.begin(gap.To)
 		if gap.Reason == eventlog.Reset || gap.To.Seq > q.After.Seq {
 			q.After = gap.To
@@ -65,6 +76,22 @@ func (f *Fanout) seen(records []eventlog.Record) {
 	}
 }
 
+// skip is called before records after a position are skipped.
+func (f *Fanout) skip(ctx context.Context, after eventlog.Position) error {
+	if f.opts.OnSkip == nil {
+		return nil
+	}
+	return f.opts.OnSkip(ctx, after)
+}
+
+// copiesOf returns the method of an [eventlog.Copier]. Other logs have no copies.
+func copiesOf(log eventlog.Log) func() uint64 {
+	if c, ok := log.(eventlog.Copier); ok {
+		return c.Copies
+	}
+	return func() uint64 { return 0 }
+}
+
 // endWithLog ends all streams if the log was closed before the Fanout, because no event can follow.
 func (f *Fanout) endWithLog() {
 	select {
@@ -82,7 +109,7 @@ func (f *Fanout) endWithLog() {
 func (f *Fanout) tail() {
 	t := &tail{
 		f: f, draining: f.draining, wait: shortestRetry, lastRead: sync.OnceFunc(func() { close(f.lastRead) }),
-		query: eventlog.Query{Selector: eventlog.Everything(), After: f.window.head(), Limit: 4096, Bytes: 8 << 20},
+		query: eventlog.Query{Selector: eventlog.Everything(), After: f.window.head(), Limit: 4096, Bytes: 8 << 20}, copied: f.copied,
 	}
 	t.query.Told = t.query.After.Seq
 	t.run()
@@ -95,6 +122,8 @@ func (f *Fanout) tail() {
 type tail struct {
 	f     *Fanout
 	query eventlog.Query
+
+	copied uint64 // copies of the log that the tail knows
 
 	draining <-chan struct{}   // nil once it was closed
 	last     eventlog.Position // then: the head of the log at that moment
@@ -109,7 +138,7 @@ const shortestRetry, longestRetry = 10 * time.Millisecond, time.Second
 func (t *tail) run() {
 	f := t.f
 	for {
-		more, err := f.take(f.ctx, &t.query, f.seen)
+		more, err := t.take()
 		switch {
 		case errors.Is(err, eventlog.ErrClosed) || f.ctx.Err() != nil:
 			return
@@ -132,6 +161,19 @@ func (t *tail) run() {
 			return
 		}
 	}
+}
+
+// take takes the next records. If the log was replaced by a copy, the records in the window and before it may be others.
+func (t *tail) take() (more bool, err error) {
+	f := t.f
+	if copies := f.copies(); copies != t.copied {
+		if err := f.skip(f.ctx, eventlog.Position{}); err != nil {
+			return false, err
+		}
+		f.window.begin(t.query.After)
+		t.copied = copies
+	}
+	return f.take(f.ctx, &t.query, f.seen, f.skip)
 }
 
 // awaitRecords waits until there may be records to read. With more it returns at once. It reports false when reading ends.
