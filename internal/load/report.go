@@ -34,8 +34,11 @@ type Published struct {
 	Requests  int64   `json:"requests"`
 	Events    int64   `json:"events"`
 	PerSecond float64 `json:"events_per_second"`
+	Asked     float64 `json:"asked_per_second,omitempty"` // the rate of the options; none: as fast as possible
 	Refused   int64   `json:"refused"`
 	Answers   Times   `json:"answer_ms"`
+
+	behind bool // the rate was missed by more than a twentieth
 }
 
 // Delivered describes the received events.
@@ -76,13 +79,13 @@ type Back struct {
 
 // Hub describes the CPU time and memory of the hub.
 type Hub struct {
-	CPUSeconds    float64 `json:"cpu_seconds"`
-	CPUPercent    float64 `json:"cpu_percent"` // of a core
-	PerDelivery   float64 `json:"cpu_us_per_delivery"`
-	Empty         int64   `json:"rss_bytes_empty"`
-	Idle          int64   `json:"rss_bytes_connected"`
-	End           int64   `json:"rss_bytes_end"`
-	PerSubscriber float64 `json:"rss_bytes_per_subscriber"`
+	CPUSeconds    float64  `json:"cpu_seconds"`
+	CPUPercent    float64  `json:"cpu_percent"` // of a core
+	PerDelivery   float64  `json:"cpu_us_per_delivery"`
+	Empty         int64    `json:"rss_bytes_empty"`
+	Idle          int64    `json:"rss_bytes_connected"`
+	End           int64    `json:"rss_bytes_end"`
+	PerSubscriber *float64 `json:"rss_bytes_per_subscriber"` // nil: not measurable, because a hub that was in use before did not grow
 }
 
 // Faulty reports whether events were lost, duplicated, reordered or misrouted, or a returning subscriber did not catch
@@ -108,12 +111,13 @@ func (r *run) report(m *measurement) *Report {
 		Published: Published{
 			Requests: end.sent.requests, Events: end.sent.events, Refused: end.sent.refused,
 			PerSecond: float64(m.then.sent.events-m.before.sent.events) / seconds,
-			Answers:   m.then.sent.acks.times(),
+			Asked:     r.Rate, Answers: m.then.sent.acks.times(),
 		},
 		Delivered: r.delivered(live, m, &end),
 		Latency:   end.latency.times(),
 		Errors:    maps.Clone(r.errorCounts.counts),
 	}
+	report.Published.behind = r.isBehind(&report.Published, seconds)
 	for _, bar := range end.latency.octaves() {
 		report.Histogram = append(report.Histogram, Bar{ms(bar.upTo), bar.count})
 	}
@@ -198,9 +202,24 @@ func (r *run) hub(m *measurement) *Hub {
 		h.PerDelivery = 1e6 * h.CPUSeconds / float64(n)
 	}
 	if connected := r.connected().Connected; connected > 0 {
-		h.PerSubscriber = float64(h.Idle-h.Empty) / float64(connected)
+		h.PerSubscriber = perSubscriber(h.Idle-h.Empty, connected)
 	}
 	return h
+}
+
+// perSubscriber returns the memory of one subscriber, nil if the memory of the hub did not grow.
+func perSubscriber(growth int64, connected int) *float64 {
+	if growth <= 0 {
+		return nil
+	}
+	return new(float64(growth) / float64(connected))
+}
+
+// isBehind reports whether publishers missed their rate by more than a twentieth, and by more than a request of each: a short run may end
+// between two of them.
+func (r *run) isBehind(p *Published, seconds float64) bool {
+	missing := (r.Rate - p.PerSecond) * seconds
+	return missing > max(r.Rate*seconds/20, float64(r.Publishers*r.Batch))
 }
 
 func (h *histogram) times() Times {

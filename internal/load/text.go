@@ -20,6 +20,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	t.line("subscribers", "%s of %s connected, %s/s; %s", count(int64(s.Connected)), count(int64(s.Asked)), figure(s.PerSecond), s.Times.text())
 	if p := r.Published; p.Requests > 0 {
 		t.line("published", "%s events in %s requests, %s/s; %s", count(p.Events), count(p.Requests), figure(p.PerSecond), p.Answers.text())
+		if p.behind {
+			t.line("", "%s of %s events/s asked for: the answers came too late, or this machine is too slow", figure(p.PerSecond), figure(p.Asked))
+		}
 		if p.Refused > 0 {
 			t.line("", "%s events were refused", count(p.Refused))
 		}
@@ -64,8 +67,16 @@ func (t *text) hub(h *Hub) {
 	if h == nil {
 		return
 	}
-	t.line("hub", "%s %% of a core, %s µs a delivery; %s MB, %s KB a subscriber", figure(h.CPUPercent), figure(h.PerDelivery),
-		figure(float64(h.End)/1e6), figure(h.PerSubscriber/1e3))
+	t.line("hub", "%s %% of a core, %s µs a delivery; %s MB, %s", figure(h.CPUPercent), figure(h.PerDelivery),
+		figure(float64(h.End)/1e6), h.perSubscriber())
+}
+
+// perSubscriber returns the memory of a subscriber as text.
+func (h *Hub) perSubscriber() string {
+	if h.PerSubscriber == nil {
+		return "memory of a subscriber not measurable"
+	}
+	return figure(*h.PerSubscriber/1e3) + " KB a subscriber"
 }
 
 func (t *text) histogram(bars []Bar) {
