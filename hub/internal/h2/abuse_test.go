@@ -187,6 +187,23 @@ func TestHeaderMayNotArriveSlowly(t *testing.T) {
 	p.closed()
 }
 
+// TestPrefaceMustArriveInTimeForHeaders: it had ten seconds, whatever the time for headers was.
+func TestPrefaceMustArriveInTimeForHeaders(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.ReadHeaderTimeout = 4 * time.Second })
+	conn, err := tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(9 * time.Second)); err != nil { // sooner than the ten seconds
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Errorf("the connection is still open: %v", err)
+	}
+}
+
 // TestSilentConnectionIsClosed: a client that sends nothing, or has no stream, does not keep its connection.
 func TestSilentConnectionIsClosed(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -98,7 +99,7 @@ func (c *conn) begin() {
 
 // greet reads the client's preface and its settings.
 func (c *conn) greet(withPreface bool) error {
-	_ = c.net.SetReadDeadline(time.Now().Add(greetTime)) // an error means that the connection is closed, which reading finds
+	_ = c.net.SetReadDeadline(time.Now().Add(cmp.Or(c.server.headerTime(), greetTime))) // an error means that the connection is closed, which reading finds
 	defer c.readWithoutDeadline()
 	if withPreface {
 		preface := make([]byte, len(http2.ClientPreface))

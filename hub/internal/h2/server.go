@@ -77,7 +77,7 @@ const (
 	// largestHeader is the default of http.Server.MaxHeaderBytes.
 	largestHeader = http.DefaultMaxHeaderBytes
 
-	// greetTime limits the time until the client has sent its preface and its settings.
+	// greetTime limits the time until the client has sent its preface and its settings, if the time for headers has no limit.
 	greetTime = 10 * time.Second
 )
 
