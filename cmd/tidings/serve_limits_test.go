@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -144,6 +145,33 @@ func TestAdminAddrForOtherMachinesNeedsInsecure(t *testing.T) {
 	}
 	if code, _, complaint := sayIn(t, env, "config", "--admin-addr", "0.0.0.0:9090", "--insecure"); code != 0 {
 		t.Errorf("with --insecure: exit code %d, %s", code, complaint)
+	}
+}
+
+// TestAdminAddrDiffersFromAddr: the hub said that another program uses the address, which was its own.
+func TestAdminAddrDiffersFromAddr(t *testing.T) {
+	for _, test := range []struct {
+		addr, admin string
+		refused     bool
+	}{
+		{"localhost:9090", "localhost:9090", true},
+		{":9090", "9090", true},
+		{"localhost:9090", "127.0.0.1:9090", true},
+		{"[::1]:9090", "localhost:9090", true},
+		{"0.0.0.0:9090", "localhost:9090", true},
+		{"[::]:9090", "127.0.0.1:9090", true},
+		{"unix:hub.sock", "unix:hub.sock", true},
+		{"0.0.0.0:9090", "[::1]:9090", false},
+		{"[::1]:9090", "127.0.0.1:9090", false},
+		{"localhost:9090", "localhost:9091", false},
+		{"localhost:0", "localhost:0", false},
+		{"unix:hub.sock", "unix:admin.sock", false},
+	} {
+		code, _, complaint := say(t, "config", "--insecure", "--addr", test.addr, "--admin-addr", test.admin)
+		want := fmt.Sprintf("--addr %s and --admin-addr %s are one address; choose another port for one of them", test.addr, test.admin)
+		if refused := strings.Contains(complaint, want) && code == exitUsage; refused != test.refused || !test.refused && code != 0 {
+			t.Errorf("--addr %s --admin-addr %s: exit code %d, %s", test.addr, test.admin, code, complaint)
+		}
 	}
 }
 
