@@ -21,8 +21,12 @@ func (c *Certificate) warning(now time.Time) string {
 		return fmt.Sprintf("there is no certificate for %q, and the last attempt to get one failed%s", c.Name, cause)
 	case c.NotAfter.IsZero():
 		return fmt.Sprintf("there is no certificate for %q yet", c.Name)
+	case !now.Before(c.NotAfter) && c.Failing:
+		return fmt.Sprintf("the certificate for %q has expired at %s, and the last attempt to replace it failed%s", c.Name, c.NotAfter.UTC().Format(time.RFC3339), cause)
 	case !now.Before(c.NotAfter):
-		return fmt.Sprintf("the certificate for %q has expired at %s%s", c.Name, c.NotAfter.UTC().Format(time.RFC3339), cause)
+		return fmt.Sprintf("the certificate for %q has expired at %s; clients refuse it until it is replaced", c.Name, c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return fmt.Sprintf("the certificate for %q is not valid before %s, or the clock of the hub is wrong", c.Name, c.NotBefore.UTC().Format(time.RFC3339))
 	case c.Failing:
 		return fmt.Sprintf("the certificate for %q expires at %s, and the last attempt to replace it failed%s", c.Name, c.NotAfter.UTC().Format(time.RFC3339), cause)
 	}

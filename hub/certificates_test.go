@@ -24,8 +24,9 @@ func TestReadyHubWarnsOfItsCertificate(t *testing.T) {
 		"not there yet":       {hub.Certificate{}, `there is no certificate for \"hub.example.com\" yet`},
 		"refused":             {hub.Certificate{Failing: true}, `there is no certificate for \"hub.example.com\", and the last attempt to get one failed`},
 		"cannot be renewed":   {hub.Certificate{NotBefore: began, NotAfter: later, Failing: true}, "expires at " + later.UTC().Format(time.RFC3339) + ", and the last attempt to replace it failed"},
-		"expired":             {hub.Certificate{NotBefore: began, NotAfter: past}, "has expired at " + past.UTC().Format(time.RFC3339)},
-		"expired and refused": {hub.Certificate{NotBefore: began, NotAfter: past, Failing: true}, "has expired at"},
+		"expired":             {hub.Certificate{NotBefore: began, NotAfter: past}, "has expired at " + past.UTC().Format(time.RFC3339) + "; clients refuse it until it is replaced"},
+		"expired and refused": {hub.Certificate{NotBefore: began, NotAfter: past, Failing: true}, "has expired at " + past.UTC().Format(time.RFC3339) + ", and the last attempt to replace it failed"},
+		"not valid yet":       {hub.Certificate{NotBefore: later, NotAfter: later.Add(time.Hour)}, "is not valid before " + later.UTC().Format(time.RFC3339)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -25,16 +26,23 @@ type certificate struct {
 	seen   [2]fs.FileInfo // the files at the last check; owned by watch
 
 	failing atomic.Bool // the files have changed, and cannot be used
+	warned  bool        // the certificate in use is not valid, and that was logged; owned by watch
 
 	cancel   context.CancelFunc
 	watching sync.WaitGroup
 }
 
-// loadCertificate loads a certificate and its key.
+// loadCertificate loads a certificate and its key. A certificate that is not valid now is logged and used, because there is no better one.
 func loadCertificate(certFile, keyFile string, logger *slog.Logger) (*certificate, error) {
 	c := &certificate{files: [2]string{certFile, keyFile}, logger: logger}
 	c.changed()
-	return c, c.load()
+	pair, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	c.pair.Store(pair)
+	c.warn()
+	return c, nil
 }
 
 // config returns a server configuration that uses the current certificate; nil without one.
@@ -49,14 +57,46 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// load reads the files. If they do not match, the certificate in use stays.
+// load replaces the certificate by that of the files, unless they do not match, or their certificate is not valid now.
 func (c *certificate) load() error {
+	pair, err := c.read()
+	if err != nil {
+		return err
+	}
+	if why := invalid(pair.Leaf, time.Now()); why != "" {
+		return fmt.Errorf("the certificate %s cannot be used: it %s; put a valid one there, or correct the clock", c.files[0], why)
+	}
+	c.pair.Store(pair)
+	return nil
+}
+
+// read reads the files.
+func (c *certificate) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.files[0], c.files[1])
 	if err != nil {
-		return fmt.Errorf("the certificate %s and the key %s cannot be used: %w", c.files[0], c.files[1], err)
+		return nil, fmt.Errorf("the certificate %s and the key %s cannot be used: %w", c.files[0], c.files[1], err)
 	}
-	c.pair.Store(&pair)
-	return nil
+	return &pair, nil
+}
+
+// invalid says why a certificate is not valid at a time, "" if it is.
+func invalid(leaf *x509.Certificate, now time.Time) string {
+	switch {
+	case !now.Before(leaf.NotAfter):
+		return "has expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
+	case now.Before(leaf.NotBefore):
+		return "is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// warn logs once that the certificate in use is not valid.
+func (c *certificate) warn() {
+	why := invalid(c.pair.Load().Leaf, time.Now())
+	if why != "" && !c.warned {
+		c.logger.Warn("the certificate "+why+", and clients refuse it; replace its files by valid ones, or correct the clock", "file", c.files[0], "name", c.name())
+	}
+	c.warned = why != ""
 }
 
 // report returns the state of the certificate for the hub.
@@ -108,6 +148,7 @@ func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 	defer tick.Stop()
 	failed := false // the last load failed, and the failure was logged
 	for {
+		c.warn()
 		select {
 		case <-ctx.Done():
 			return

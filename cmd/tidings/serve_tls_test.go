@@ -21,8 +21,14 @@ import (
 // writePair writes a certificate for localhost with a serial number, and its key.
 func writePair(t *testing.T, dir string, number int64) (certFile, keyFile string) {
 	t.Helper()
+	return writePairFor(t, dir, number, -time.Hour, 24*time.Hour)
+}
+
+// writePairFor writes the same, with times of validity after now.
+func writePairFor(t *testing.T, dir string, number int64, from, until time.Duration) (certFile, keyFile string) {
+	t.Helper()
 	return writeCertificate(t, dir, &x509.Certificate{
-		SerialNumber: big.NewInt(number), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(number), NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(until),
 	})
 }
 
@@ -139,6 +145,57 @@ func TestServeLoadsANewCertificateOnSIGHUP(t *testing.T) {
 	s.log.await(t, "(?s)not replaced.*certificate is replaced")
 	if got := serial(t, s.url); got != 2 {
 		t.Errorf("certificate %d, want 2", got)
+	}
+}
+
+// TestInvalidCertificateNeverReplacesAValidOne: an expired file replaced a valid certificate, without an error in the log.
+func TestInvalidCertificateNeverReplacesAValidOne(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, 1)
+	admin := "http://" + freeAddr(t)
+	s := startServe(t, nil, "--tls-cert", cert, "--tls-key", key, "--admin-addr", strings.TrimPrefix(admin, "http://"))
+	state := func() string {
+		t.Helper()
+		_, ready := ask(t, clientOf(t, nil), http.MethodGet, s.url+"/readyz", "")
+		_, metrics := ask(t, clientOf(t, nil), http.MethodGet, admin+"/metrics", "")
+		return ready + metrics
+	}
+	const failing = `tidings_certificate_failing{name="localhost"} `
+	for why, times := range map[string][2]time.Duration{
+		"it has expired at ":      {-2 * time.Hour, -time.Hour},
+		"it is not valid before ": {time.Hour, 2 * time.Hour},
+	} {
+		writePairFor(t, dir, 2, times[0], times[1])
+		hangup(t)
+		s.log.await(t, `level=ERROR msg="the certificate is not replaced".*`+why+"20")
+		if got := serial(t, s.url); got != 1 {
+			t.Errorf("%s: certificate %d is used, want 1", why, got)
+		}
+		if text := state(); !strings.Contains(text, "the last attempt to replace it failed; the log messages of the hub have the cause") || !strings.Contains(text, failing+"1") {
+			t.Errorf("%s: %s", why, text)
+		}
+	}
+	writePair(t, dir, 3)
+	hangup(t)
+	s.log.await(t, "the certificate is replaced")
+	if text := state(); strings.Contains(text, "warnings") || !strings.Contains(text, failing+"0") || serial(t, s.url) != 3 {
+		t.Errorf("a valid certificate: %s", text)
+	}
+}
+
+// TestStartWithAnInvalidCertificateSaysSo: nothing was logged, and /readyz led to the log.
+func TestStartWithAnInvalidCertificateSaysSo(t *testing.T) {
+	for why, times := range map[string][2]time.Duration{
+		"has expired at ":      {-2 * time.Hour, -time.Hour},
+		"is not valid before ": {time.Hour, 2 * time.Hour},
+	} {
+		cert, key := writePairFor(t, t.TempDir(), 1, times[0], times[1])
+		s := startServe(t, nil, "--tls-cert", cert, "--tls-key", key)
+		s.log.await(t, `level=WARN msg="the certificate `+why+`20.*, and clients refuse it; replace its files by valid ones, or correct the clock" file=`+regexp.QuoteMeta(cert))
+		answer, text := ask(t, clientOf(t, nil), http.MethodGet, s.url+"/readyz", "")
+		if answer.StatusCode != http.StatusOK || !strings.Contains(text, why+"20") || strings.Contains(text, "log messages") {
+			t.Errorf("%s: %s %s", why, answer.Status, text)
+		}
 	}
 }
 
