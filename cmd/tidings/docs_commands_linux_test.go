@@ -58,7 +58,7 @@ var insteadOf = strings.NewReplacer(
 // TestCommandsInTheDocumentationRun runs them in order, as a reader would type them, in a home directory of its own. A command that serves
 // or subscribes keeps running while the next ones run.
 func TestCommandsInTheDocumentationRun(t *testing.T) {
-	for _, program := range []string{"bash", "curl", "make", "go"} {
+	for _, program := range []string{"bash", "curl", "make", "go", "openssl"} {
 		commandPath(t, program)
 	}
 	pages, skipped := map[string][]fragment{}, 0
@@ -186,7 +186,7 @@ func (r *reader) read(f fragment) {
 	for command := range strings.Lines(text) {
 		command = insteadOf.Replace(strings.ReplaceAll(strings.TrimSpace(command), "/path/to/clone", repository(r.T)))
 		if r.url != "" {
-			command = strings.ReplaceAll(command, "localhost:3000", strings.TrimPrefix(r.url, "http://"))
+			command = strings.ReplaceAll(command, "localhost:3000", strings.TrimPrefix(strings.TrimPrefix(r.url, "http://"), "https://"))
 		}
 		switch {
 		case regexp.MustCompile(`^(tidings|go run ./cmd/tidings) (serve|demo)`).MatchString(command):
@@ -303,7 +303,7 @@ func (r *reader) serve(command string) {
 		}
 	}
 	r.hub = r.start(command)
-	line := r.hub.out.await(r.T, `listens on http://localhost:\d+`)
+	line := r.hub.out.await(r.T, `listens on https?://localhost:\d+`)
 	r.url = line[strings.Index(line, "http"):]
 }
 
