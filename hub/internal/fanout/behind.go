@@ -156,6 +156,10 @@ func (d *direct) join() {
 // replayer and returns false.
 func (d *direct) closeUp() bool {
 	s, c := d.shard, d.cursor
+	if d.room() == 0 {
+		d.awaitWritable()
+		return false
+	}
 	from := c.query.After
 	chunks, ok := c.upTo(s.at)
 	if !ok {

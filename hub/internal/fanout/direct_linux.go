@@ -3,15 +3,11 @@ package fanout
 import (
 	"errors"
 	"net"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
-
-// bytesOf returns the bytes of a text. They must not be changed.
-func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
 func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // the stream has ended, so an error changes nothing
 

@@ -13,8 +13,6 @@ const maxStray = 0
 
 func closeSocket(int32) {}
 
-func bytesOf(text string) []byte { return []byte(text) }
-
 func socketOf(net.Conn) (fd int32, ok bool) { return -1, false }
 
 func (*direct) discardInput() bool { return true }

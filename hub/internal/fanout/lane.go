@@ -12,7 +12,7 @@ type Lane interface {
 	// Connection identifies the connection. It is comparable.
 	Connection() any
 
-	// Send adds bytes to what the connection sends, as many as it takes. The error is os.ErrDeadlineExceeded if the client has accepted no bytes for
+	// Send adds bytes to what the connection sends, as many as it takes. It does not change or keep b. The error is os.ErrDeadlineExceeded if the client has accepted no bytes for
 	// too long; another one means that it has disconnected.
 	Send(b []byte) (int, error)
 

@@ -28,6 +28,9 @@ type fakeLane struct {
 	got      strings.Builder
 	room     int // -1: any number of bytes
 	vain     int // the most bytes beyond room that a Send had
+	refused  int // Sends without room
+	end      *byte
+	copied   int // bytes of Sends that end elsewhere in memory than the Send before
 	blocked  bool
 	events   LaneEvents
 	closed   bool
@@ -57,6 +60,13 @@ func (l *fakeLane) Send(b []byte) (int, error) {
 	n := len(b)
 	if l.room >= 0 {
 		l.vain = max(l.vain, n-l.room)
+		if l.room == 0 {
+			l.refused++
+		}
+		if end := &b[n-1]; end != l.end {
+			l.end = end
+			l.copied += n
+		}
 		n = min(n, l.room)
 		l.room -= n
 	}
@@ -254,6 +264,43 @@ func TestFullConnectionGetsNoPagesInVain(t *testing.T) {
 	defer l.mu.Unlock()
 	if l.vain > len("3000 event2999\n") {
 		t.Errorf("the lane was sent %d bytes more than it takes", l.vain)
+	}
+}
+
+// TestFullConnectionGetsNoRestsInVain: a stream that has a part of a large event sends nothing while its lane has no room, however often it wakes. The
+// parts are not copied: every stream of a connection would copy all that it has left each time when the connection has room.
+func TestFullConnectionGetsNoRestsInVain(t *testing.T) {
+	f, log := start(t)
+	const size, room = 1 << 20, 10_000
+	l := newFakeLane(new(fakeConnection), 1000)
+	attachLane(t, f, l)
+	settle := func() {
+		for _, s := range f.shards {
+			s.await(func() {})
+		}
+	}
+	settle() // the stream is live
+	text := strings.Repeat("x", size) + "end"
+	publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: text})
+	l.await("xxx")
+	l.mu.Lock()
+	l.refused, l.copied = 0, 0
+	l.mu.Unlock()
+	for !strings.HasSuffix(l.text(), "end\n") {
+		for range 10 {
+			l.events.Writable() // others have taken the room
+			settle()
+		}
+		l.grant(room)
+		<-l.changed
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refused > 0 {
+		t.Errorf("the lane was sent something %d times while it had no room", l.refused)
+	}
+	if l.copied > 2*size {
+		t.Errorf("%d bytes were copied to send %d", l.copied, size)
 	}
 }
 

@@ -110,12 +110,14 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 		if d.client.Revoked() { // a turn may last longer than it takes to publish something new
 			return barred
 		}
-		if rest := d.unsentRest(); rest.text != "" { // before the next page, because a control message is made only once
+		// Ask for room first: all streams of a connection wake when it has room, and most of them find that others have taken it.
+		room := d.room()
+		if rest := d.unsentRest(); room > 0 && rest.text != "" { // before the next page, because a control message is made only once
 			if now := d.finishRest(ctx, buf, rest); now != midway {
 				return now
 			}
+			room = d.room()
 		}
-		room := d.room()
 		if room == 0 {
 			return blocked
 		}
