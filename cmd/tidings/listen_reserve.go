@@ -65,6 +65,7 @@ type places struct {
 	most   int // 0 means no limit
 	crowd  int // with this many connections, each is closed after one request
 	server *http.Server
+	http2  func(bool) // sets keep-alives of HTTP/2; nil: net/http serves it
 	taken  func() int // returns how many connections the hub has taken over from the server
 	logger *slog.Logger
 
@@ -74,11 +75,13 @@ type places struct {
 	unread atomic.Int64  // the length of fresh
 	quiet  chan struct{} // has a value after fresh has become empty
 
-	mu      sync.Mutex        // guards the following
-	fresh   map[net.Conn]bool // connections whose first request is not answered; true: it has arrived
+	mu     sync.Mutex        // guards the following
+	fresh  map[net.Conn]bool // connections whose first request is not answered; true: it has arrived
+	warned time.Time         // when the last warning was logged
+
+	tidying sync.Mutex // guards the following; held before the locks of HTTP/2, which calls count under them
 	crowded bool
 	tidied  time.Time // when idle connections were last closed
-	warned  time.Time // when the last warning was logged
 }
 
 // bound limits the connections of a server to most. From most-few connections on, connections end after one request. Call it before the server
@@ -89,10 +92,12 @@ func bound(server *http.Server, most, few int, taken func() int, logger *slog.Lo
 	return p
 }
 
-// boundPublic limits the connections to the main listener.
-func boundPublic(server *http.Server, taken func() int, logger *slog.Logger) *places {
+// boundPublic limits the connections to the main listener. http2 sets keep-alives of HTTP/2.
+func boundPublic(server *http.Server, http2 func(bool), taken func() int, logger *slog.Logger) *places {
 	s := currentShare()
-	return bound(server, s.public(), s.others/2, taken, logger)
+	p := bound(server, s.public(), s.others/2, taken, logger)
+	p.http2 = http2
+	return p
 }
 
 // boundAdmin limits the connections to the listener for administrators.
@@ -248,15 +253,23 @@ const tidyEvery = time.Second
 // tidy closes idle connections while there are few places, and turns keep-alive off until there are more.
 func (p *places) tidy() {
 	n := p.inUse()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.tidying.Lock()
+	defer p.tidying.Unlock()
 	switch now := time.Now(); {
 	case n >= p.crowd && (!p.crowded || now.Sub(p.tidied) >= tidyEvery):
 		p.crowded, p.tidied = true, now
-		p.server.SetKeepAlivesEnabled(false) // also closes idle connections
+		p.setKeepAlives(false)
 	case p.crowded && n < p.crowd:
 		p.crowded = false
-		p.server.SetKeepAlivesEnabled(true)
+		p.setKeepAlives(true)
+	}
+}
+
+// setKeepAlives turns keep-alive on, or turns it off and closes idle connections.
+func (p *places) setKeepAlives(on bool) {
+	p.server.SetKeepAlivesEnabled(on)
+	if p.http2 != nil {
+		p.http2(on)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // TestSubscribersLeaveConnectionsForOthers: with too many subscribers, new connections of publishers, health checks and administrators
@@ -71,6 +73,52 @@ func TestIdleConnectionsCloseWhenFilesRunOut(t *testing.T) {
 	hub.answersAll(t)
 	if !follows(t, hub.dial(t)) {
 		t.Error("idle connections keep a subscriber out")
+	}
+}
+
+// TestIdleConnectionsOverHTTP2CloseWhenFilesRunOut, as those over HTTP/1.1 do. Each client reads, and closes its connection when the hub does.
+func TestIdleConnectionsOverHTTP2CloseWhenFilesRunOut(t *testing.T) {
+	t.Parallel()
+	const files = 256
+	hub := startWithFiles(t, files, "--h2c")
+	for range files + 50 {
+		c := hub.dial(t)
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		frames := requestHTTP2(t, c, "/healthz", largeWindow)
+		if !isAnswered(t, frames) {
+			t.Fatal("a request over HTTP/2 is not answered")
+		}
+		go func() {
+			for {
+				if _, err := frames.ReadFrame(); err != nil {
+					_ = c.Close()
+					return
+				}
+			}
+		}()
+	}
+	hub.answersAll(t)
+	if !follows(t, hub.dial(t)) {
+		t.Error("idle connections keep a subscriber out")
+	}
+}
+
+// isAnswered reads until the answer to a request begins, or the connection ends.
+func isAnswered(t *testing.T, frames *http2.Framer) bool {
+	t.Helper()
+	for {
+		f, err := frames.ReadFrame()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the hub does not answer")
+		}
+		if err != nil {
+			return false
+		}
+		if _, ok := f.(*http2.HeadersFrame); ok {
+			return true
+		}
 	}
 }
 
@@ -173,8 +221,8 @@ func (s *limited) answersAll(t *testing.T) {
 	}
 }
 
-// startWithFiles runs tidings serve as a process with a limit of open files.
-func startWithFiles(t *testing.T, files int) *limited {
+// startWithFiles runs tidings serve as a process with a limit of open files, and some more flags.
+func startWithFiles(t *testing.T, files int, flags ...string) *limited {
 	t.Helper()
 	dir := t.TempDir()
 	binary, err := os.Executable()
@@ -184,7 +232,7 @@ func startWithFiles(t *testing.T, files int) *limited {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec ./tidings serve --addr localhost:0 --admin-addr unix:admin --data log --min-free 0 --log-level warn`, files))
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec ./tidings serve --addr localhost:0 --admin-addr unix:admin --data log --min-free 0 --log-level warn %s`, files, strings.Join(flags, " ")))
 	cmd.Dir = dir
 	s := &limited{served: &served{out: newAwaited(), log: newAwaited()}, admin: filepath.Join(dir, "admin")}
 	cmd.Stdout, cmd.Stderr = s.out, s.log

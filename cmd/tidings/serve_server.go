@@ -64,8 +64,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(s.h2c)
-	s.hub.HTTP2(server)
-	places := boundPublic(server, s.hub.TakenOver, s.logger)
+	places := boundPublic(server, s.hub.HTTP2(server), s.hub.TakenOver, s.logger)
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

@@ -123,11 +123,17 @@ func (s *stopping) followHTTP2(conn net.Conn, window uint32) {
 // followHTTP2 opens stream 1 of a new connection. The client takes as many bytes of it as window says.
 func followHTTP2(t *testing.T, conn net.Conn, window uint32) *http2.Framer {
 	t.Helper()
+	return requestHTTP2(t, conn, "/events/news", window)
+}
+
+// requestHTTP2 is followHTTP2 with any path.
+func requestHTTP2(t *testing.T, conn net.Conn, path string, window uint32) *http2.Framer {
+	t.Helper()
 	frames := http2.NewFramer(conn, conn)
 	_, err := io.WriteString(conn, http2.ClientPreface)
 	var block bytes.Buffer
 	fields := hpack.NewEncoder(&block)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", "/events/news"}} {
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", path}} {
 		err = errors.Join(err, fields.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
 	}
 	err = errors.Join(err,

@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/tidings-sse/tidings/hub/internal/h2"
+
 	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
@@ -213,6 +215,51 @@ func TestSilentConnectionIsClosed(t *testing.T) {
 		t.Error(code)
 	}
 	p.closed()
+}
+
+// TestConnectionsWithoutStreamsLeaveWithoutKeepAlives, and the others when their last stream ends. New ones may still send their first request.
+func TestConnectionsWithoutStreamsLeaveWithoutKeepAlives(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, way string) {
+		var setKeepAlives func(bool)
+		began, release := make(chan struct{}, 1), make(chan struct{})
+		handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/waits" {
+				began <- struct{}{}
+				<-release
+			}
+		})
+		s := serveWith(t, way, handler, func(hs *http.Server) { setKeepAlives = h2.Configure(hs, h2.Options{WriteTimeout: patience}) })
+		idle, busy, fresh := connect(t, s), connect(t, s), connect(t, s)
+		idle.get(1, "/")
+		idle.head(1)
+		busy.get(1, "/waits")
+		<-began
+		setKeepAlives(false)
+		if code := idle.goAway(); code != http2.ErrCodeNo {
+			t.Error(code)
+		}
+		idle.closed()
+		close(release)
+		for _, p := range []*peer{busy, fresh} {
+			if p == fresh {
+				p.get(1, "/")
+			}
+			if status := p.head(1)[":status"]; status != "200" {
+				t.Errorf("status %q", status)
+			}
+			if code := p.goAway(); code != http2.ErrCodeNo {
+				t.Error(code)
+			}
+			p.closed()
+		}
+		setKeepAlives(true)
+		stays := connect(t, s)
+		for _, id := range []uint32{1, 3} {
+			stays.get(id, "/")
+			stays.head(id)
+		}
+	})
 }
 
 // TestBodyIsBoundedByItsWindow: a client that ignores the window is cut off, and one that the handler does not read waits.

@@ -30,6 +30,7 @@ type conn struct {
 	handler http.Handler
 	base    context.Context
 	remote  string
+	began   time.Time
 	frames  *http2.Framer // its writer is frameWriter
 
 	mu      sync.Mutex // guards the following, and the writing side of frames

@@ -14,6 +14,9 @@ import (
 // the last frames, because the client has sent something that was not read.
 const lingering = time.Second
 
+// briefly is lingering of a server that has no place for more connections.
+const briefly = 200 * time.Millisecond
+
 // end ends the connection and all its streams.
 func (c *conn) end(err error) {
 	c.mu.Lock()
@@ -106,13 +109,30 @@ func (c *conn) leave() {
 	_ = c.frames.WriteGoAway(c.last, http2.ErrCodeNo, nil) // frameWriter never fails
 }
 
+// firstRequest is how long a new connection is not taken for an idle one. It is the time that net/http has for that.
+const firstRequest = 5 * time.Second
+
+// leaveIfIdle lets a connection without streams end, unless its first request may be on its way.
+func (c *conn) leaveIfIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.streams) == 0 && (c.newest > 0 || time.Since(c.began) >= firstRequest) {
+		c.leave()
+		c.flush()
+	}
+}
+
 // hangUp closes the sending side, and gives the client some time to close the connection. The caller holds mu, and has nothing left to send.
 func (c *conn) hangUp() {
 	if c.hungUp {
 		return
 	}
 	c.hungUp = true
-	_ = c.net.SetReadDeadline(time.Now().Add(lingering)) // an error means that the connection is closed, which reading finds
+	wait := lingering
+	if c.server.brief.Load() {
+		wait = briefly
+	}
+	_ = c.net.SetReadDeadline(time.Now().Add(wait)) // an error means that the connection is closed, which reading finds
 	if half, ok := c.net.(interface{ CloseWrite() error }); ok {
 		go func() { // the last record of TLS may block
 			_ = half.CloseWrite() // the connection ends in any case

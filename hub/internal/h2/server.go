@@ -27,10 +27,12 @@ import (
 	"context"
 	"crypto/tls"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -52,7 +54,11 @@ const (
 )
 
 // Configure makes a server use this package for HTTP/2. It is called before the server serves.
-func Configure(hs *http.Server, o Options) {
+//
+// The result does for HTTP/2 what [http.Server.SetKeepAlivesEnabled] does for HTTP/1.1. With false, connections without streams leave, and the others
+// when their last stream ends: the client is told to open no more streams, and the connection is closed. Call it again for connections that
+// were too new for that.
+func Configure(hs *http.Server, o Options) (setKeepAlives func(bool)) {
 	s := &server{hs: hs, o: o, maxStreams: defaultStreams, conns: make(map[*conn]struct{})}
 	if hs.HTTP2 != nil && hs.HTTP2.MaxConcurrentStreams > 0 {
 		s.maxStreams = uint32(hs.HTTP2.MaxConcurrentStreams)
@@ -63,6 +69,7 @@ func Configure(hs *http.Server, o Options) {
 	hs.TLSNextProto[overTLS] = func(_ *http.Server, conn *tls.Conn, handler http.Handler) { s.serveTLS(conn, handler) }
 	hs.TLSNextProto[unsecured] = func(_ *http.Server, conn *tls.Conn, handler http.Handler) { s.serveUnsecured(conn, handler) }
 	hs.RegisterOnShutdown(s.shutDown)
+	return s.setKeepAlives
 }
 
 const (
@@ -86,6 +93,7 @@ type server struct {
 	hs         *http.Server
 	o          Options
 	maxStreams uint32
+	brief      atomic.Bool // connections end when they have no streams
 
 	mu      sync.Mutex // guards the following
 	conns   map[*conn]struct{}
@@ -139,7 +147,7 @@ var strong = []uint16{
 func (s *server) newConn(nc net.Conn, handler http.Handler) *conn {
 	c := &conn{
 		server: s, known: nc, net: nc, in: nc, handler: handler, base: context.Background(), remote: nc.RemoteAddr().String(),
-		streams: make(map[uint32]*Stream), window: defaultWindow, firstWindow: defaultWindow, frameSize: largestFrame,
+		streams: make(map[uint32]*Stream), began: time.Now(), window: defaultWindow, firstWindow: defaultWindow, frameSize: largestFrame,
 	}
 	c.changed.L = &c.mu
 	if b, ok := handler.(interface{ BaseContext() context.Context }); ok {
@@ -170,14 +178,27 @@ func (s *server) remove(c *conn) {
 func (s *server) shutDown() {
 	s.mu.Lock()
 	s.closing = true
-	all := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
 	s.mu.Unlock()
-	for _, c := range all {
+	for _, c := range s.all() {
 		c.shutDown()
 	}
+}
+
+// setKeepAlives says whether connections stay open without streams.
+func (s *server) setKeepAlives(keep bool) {
+	if s.brief.Store(!keep); keep {
+		return
+	}
+	for _, c := range s.all() {
+		c.leaveIfIdle()
+	}
+}
+
+// all returns the connections.
+func (s *server) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 // maxHeaderList returns the limit of a header in the measure of HTTP/2, which counts 32 bytes more for each field (RFC 9113, section 6.5.2). As

@@ -198,6 +198,9 @@ func (c *conn) remove(st *Stream) {
 	if len(c.streams) == 0 && c.err == nil {
 		c.setIdle()
 		c.setState(http.StateIdle)
+		if c.server.brief.Load() {
+			c.leave() // whoever removes a stream flushes
+		}
 	}
 }
 
