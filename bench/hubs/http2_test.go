@@ -54,7 +54,10 @@ func dialHTTP2(b *testing.B, addr string) *publisher2 {
 	header := hpack.NewEncoder(&block)
 	header.SetMaxDynamicTableSize(0) // each request has the same bytes
 	for _, f := range []hpack.HeaderField{
-		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/events/news"}, {Name: ":authority", Value: "localhost"},
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: "/events/news"},
+		{Name: ":authority", Value: "localhost"},
 		{Name: "content-length", Value: fmt.Sprint(size)},
 	} {
 		if err := header.WriteField(f); err != nil {

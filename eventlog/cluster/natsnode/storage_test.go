@@ -52,22 +52,36 @@ func TestOutageSaysWhichMajorityIsLostAndWhetherEventsCanBePublished(t *testing.
 		counting, storing *natsnode.Members
 		says              string
 	}{
-		"all hubs store the log": {members("a-1", "b-2 c-3"), members("a-1", "b-2 c-3"),
-			"its cluster, and nothing can be published at it: waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that count, a-1 runs; b-2, c-3 do not answer" + cut + after},
-		"two of the three that store it": {members("a-1 d-4 e-5", "b-2 c-3"), members("a-1", "b-2 c-3"),
-			"the hubs that store the shared log, and nothing can be published at it: waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1 runs; b-2, c-3 do not answer" + cut + remove},
-		"all three that store it": {members("d-4 e-5 f-6 g-7", "a-1 b-2 c-3"), members("", "a-1 b-2 c-3"),
-			"the hubs that store the shared log, and nothing can be published at it: waiting for 2 of a-1, b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1, b-2, c-3 do not answer" + cut + remove},
-		"one of two that store it": {members("a-1 c-3", "b-2"), members("a-1", "b-2"),
-			"the hubs that store the shared log, and nothing can be published at it: waiting for b-2: 2 of 2 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1 runs; b-2 does not answer" + remove},
-		"three of five, and one that stores it": {members("a-1 b-2", "c-3 d-4 e-5"), members("a-1 b-2", "c-3"),
+		"all hubs store the log": {
+			members("a-1", "b-2 c-3"), members("a-1", "b-2 c-3"),
+			"its cluster, and nothing can be published at it: waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that count, a-1 runs; b-2, c-3 do not answer" + cut + after,
+		},
+		"two of the three that store it": {
+			members("a-1 d-4 e-5", "b-2 c-3"), members("a-1", "b-2 c-3"),
+			"the hubs that store the shared log, and nothing can be published at it: waiting for one of b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1 runs; b-2, c-3 do not answer" + cut + remove,
+		},
+		"all three that store it": {
+			members("d-4 e-5 f-6 g-7", "a-1 b-2 c-3"), members("", "a-1 b-2 c-3"),
+			"the hubs that store the shared log, and nothing can be published at it: waiting for 2 of a-1, b-2, c-3: 2 of 3 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1, b-2, c-3 do not answer" + cut + remove,
+		},
+		"one of two that store it": {
+			members("a-1 c-3", "b-2"), members("a-1", "b-2"),
+			"the hubs that store the shared log, and nothing can be published at it: waiting for b-2: 2 of 2 hubs are needed, and no hub answers at x:1. Of the hubs that store the shared log, a-1 runs; b-2 does not answer" + remove,
+		},
+		"three of five, and one that stores it": {
+			members("a-1 b-2", "c-3 d-4 e-5"), members("a-1 b-2", "c-3"),
 			"its cluster, and events can still be published: waiting for one of c-3, d-4, e-5: 3 of 5 hubs are needed, and no hub answers at x:1. Of the hubs that count, a-1, b-2 run; c-3, d-4, e-5 do not answer" +
-				". Of the hubs that store the shared log, a-1, b-2 run; c-3 does not answer. Until more hubs answer, no hub can be added, removed or started again" + after},
-		"three of five, and two that store it": {members("a-1 d-4", "b-2 c-3 e-5"), members("a-1", "b-2 c-3"),
+				". Of the hubs that store the shared log, a-1, b-2 run; c-3 does not answer. Until more hubs answer, no hub can be added, removed or started again" + after,
+		},
+		"three of five, and two that store it": {
+			members("a-1 d-4", "b-2 c-3 e-5"), members("a-1", "b-2 c-3"),
 			"its cluster, and nothing can be published at it: waiting for one of b-2, c-3, e-5: 3 of 5 hubs are needed, and no hub answers at x:1. Of the hubs that count, a-1, d-4 run; b-2, c-3, e-5 do not answer" +
-				". Of the hubs that store the shared log, a-1 runs; b-2, c-3 do not answer" + cut + after},
-		"a hub that has never heard who stores it": {members("e-5", "a-1 b-2 c-3 d-4"), nil,
-			"its cluster, and whether events can be published is not known: waiting for 2 of a-1, b-2, c-3, d-4: 3 of 5 hubs are needed, and no hub answers at x:1. Of the hubs that count, e-5 runs; a-1, b-2, c-3, d-4 do not answer" + after},
+				". Of the hubs that store the shared log, a-1 runs; b-2, c-3 do not answer" + cut + after,
+		},
+		"a hub that has never heard who stores it": {
+			members("e-5", "a-1 b-2 c-3 d-4"), nil,
+			"its cluster, and whether events can be published is not known: waiting for 2 of a-1, b-2, c-3, d-4: 3 of 5 hubs are needed, and no hub answers at x:1. Of the hubs that count, e-5 runs; a-1, b-2, c-3, d-4 do not answer" + after,
+		},
 	} {
 		if got, want := natsnode.Outage(test.counting, test.storing, "x:1"), "this hub has lost the majority of "+test.says; got != want {
 			t.Errorf("%s:\n%s, want\n%s", name, got, want)
