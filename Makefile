@@ -34,7 +34,7 @@ soak: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.js
 	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog
 	$(SOAK) go test -shuffle=on -timeout 12h -run Restarts ./cmd/tidings
 	$(SOAK) go test -shuffle=on -timeout 12h ./eventlog/disklog ./eventlog/cluster
-	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog/cluster/natsnode ./hub/internal/fanout
+	$(SOAK) go test -race -shuffle=on -tags soak -timeout 12h ./eventlog/cluster/natsnode ./hub/internal/fanout
 	cd js && $(SOAK) npm test --silent -- chain.test.js
 	cd e2e && $(SOAK) npm test --silent -- kill.spec.js engines/storm.spec.js
 
@@ -182,7 +182,7 @@ needs:
 
 .PHONY: vet
 vet:
-	$(call in_modules,go vet -tags programs$(comma)try ./...)
+	$(call in_modules,go vet -tags programs$(comma)try$(comma)soak ./...)
 
 # Three packages at once, because those with servers mostly wait for elections and programs.
 RACE := go test -race -p 3 -shuffle=on -tags programs -timeout 15m
