@@ -36,7 +36,7 @@ func TestPublishersProgressOnOneCPU(t *testing.T) {
 	}
 	running.Wait()
 	events, passes := uint64(publishers*each), s.hub.Passes()
-	if 3*passes > events {
+	if 2*passes > events { // one for each event without the rest; how many publishers are ready at a time depends on the machine
 		t.Errorf("%d passes for %d events by %d publishers; a pass must wait for publishers that are ready to run", passes, events, publishers)
 	}
 }
