@@ -213,3 +213,21 @@ test('what comes at once is passed on in small messages, so that a frozen tab ge
   assert.ok(got.length >= 20 && got.length <= 100, `${got.length} events for a credit of 20`)
   assert.deepEqual(got, got.map((_, n) => n + 1))
 })
+
+test('a new follow from now on is told where it begins, and of no interval whose events are left out', async (t) => {
+  const hub = new MemoryHub()
+  for (let n = 0; n < 3; n++) hub.publish('a')
+  const { seats: [only] } = openDesk(t, { only: true }, hub)
+  only.call({ hello: [{ id: 1, topics: ['a'] }] })
+  await publish(1, hub, only) // asks for a token
+  await publish(2, hub, only)
+  await publish(2, hub, only)
+  const chain = only.replies.filter(({ ids }) => ids?.length)
+  assert.equal(chain[0].from, undefined)
+  assert.equal(chain.at(-1).to, idOf(8))
+  // A seat that another desk has brought to `from` takes these messages.
+  for (const { from, to, items } of chain.slice(1)) {
+    const between = hub.log.filter(({ n }) => n > Number(from?.split('-')[1]) && n <= Number(to.split('-')[1]))
+    assert.deepEqual(items.map(({ id }) => id), between.map(({ n }) => idOf(n)), `from ${from} to ${to}`)
+  }
+})

@@ -95,9 +95,10 @@ export class Stream {
         this.heard = NaN // a wait for a full seat is no silence of the hub
         if (done) break
         take(value)
-        await this.#flush()
+        if (!this.#quiet) await this.#flush()
       }
       if (this.#away || !this.poll) throw this.#away ?? new Problem({ kind: 'stream-ended', detail: 'the hub has ended the stream' })
+      await this.#flush()
       return true
     } finally {
       this.#holder.pass(this)
@@ -106,11 +107,14 @@ export class Stream {
     }
   }
 
-  /** Passes on what has come, in parts: a seat says that it is full before it gets the next part. */
+  /**
+   * Passes on what has come, in parts: a seat says that it is full before it gets the next part. A quiet poll is one part, without a position
+   * before it: another desk may have brought the follow to a position that the poll passes, and then the events left out would be missing.
+   */
   async #flush() {
-    const items = this.#items
+    const items = this.#items, most = this.#quiet ? Infinity : batch
     while (items.length && !this.signal.aborted) {
-      const next = items.findIndex((item, n) => n === batch || 'gap' in item)
+      const next = items.findIndex((item, n) => n === most || 'gap' in item)
       if (next) {
         const part = items.splice(0, next < 0 ? items.length : next)
         await this.#holder.deliver(this, part.filter((item) => this.#quiet ? 'end' in item : 'topics' in item), part.at(-1).id)
