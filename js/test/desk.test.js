@@ -201,6 +201,26 @@ test('a gap whose message comes twice is told once', async (t) => {
   assert.deepEqual([gaps, texts], [[idOf(7), idOf(9)], ['10', '11']])
 })
 
+// While a desk follows another one, both answer each hello. A hello for each answer would make a loop as fast as messages are.
+test('a tab asks once for what one of two desks is ahead, and again for what it hears of later', async (t) => {
+  const { send, last } = await openTab(t, 'a', () => {}, { after: idOf(3) })
+  const behind = { from: idOf(3), to: idOf(3) }, ahead = { from: idOf(4), to: idOf(4) }
+  await send(behind)
+  await send(ahead)
+  const asks = last()
+  assert.ok(asks.hello[0].missing)
+  for (let n = 0; n < 3; n++) {
+    await send(behind)
+    await send(ahead)
+  }
+  assert.equal(last(), asks)
+  await send({ from: idOf(3), to: idOf(4) })
+  await send({ from: idOf(5), to: idOf(5) })
+  assert.notEqual(last(), asks)
+  assert.equal(last().hello[0].at, idOf(4))
+  assert.ok(last().hello[0].missing)
+})
+
 test('what comes at once is passed on in small messages, so that a frozen tab gets little more than its credit', async (t) => {
   const hub = new MemoryHub()
   hub.atOnce = true

@@ -30,7 +30,7 @@ import { closed, Problem } from './problem.js'
  * @property {Follow} follow
  * @property {string[]} topics
  * @property {boolean} [begun] The place serves the follow, and no older one does.
- * @property {boolean} [missing] The place has been told of a later position than that of the follow.
+ * @property {string} [missing] A later position than that of the follow, of which the place has been told.
  * @property {(value?: any) => void} resolve
  * @property {(why: unknown) => void} reject
  */
@@ -147,7 +147,7 @@ export class Seat {
     this.#weight = 0
     return {
       wake, ack: this.#sent,
-      hello: [...this.#places.values()].map(({ id, topics, missing, follow: { start, at, full } }) => ({ id, topics, start, at, full, missing: missing && !full })),
+      hello: [...this.#places.values()].map(({ id, topics, missing, follow: { start, at, full } }) => ({ id, topics, start, at, full, missing: !!missing && !full })),
     }
   }
 
@@ -179,11 +179,12 @@ export class Seat {
     if (follow.full || (gap ? gap === follow.gap : compare(at, to) > 0)) return
     if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
       if (!place.missing) this.greet()
-      place.missing = true
+      place.missing ||= `${to}`
       return
     }
-    place.missing = false
     follow.at = to
+    // Of two desks, one may be behind: what it says does not bring the follow to where the other is.
+    if (!(compare(to, place.missing) < 0)) place.missing = ''
     if (gap) follow.gap = gap
     // The end of a topic has the position of its last event, which may be in an earlier message.
     follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) < +!('end' in item))))

@@ -43,9 +43,9 @@ export type Place = {
      */
     begun?: boolean;
     /**
-     * The place has been told of a later position than that of the follow.
+     * A later position than that of the follow, of which the place has been told.
      */
-    missing?: boolean;
+    missing?: string;
     resolve: (value?: any) => void;
     reject: (why: unknown) => void;
 };
@@ -70,7 +70,7 @@ export type Place = {
  * @property {Follow} follow
  * @property {string[]} topics
  * @property {boolean} [begun] The place serves the follow, and no older one does.
- * @property {boolean} [missing] The place has been told of a later position than that of the follow.
+ * @property {string} [missing] A later position than that of the follow, of which the place has been told.
  * @property {(value?: any) => void} resolve
  * @property {(why: unknown) => void} reject
  */
