@@ -47,6 +47,12 @@ func BeginOf(m *Message) string {
 	return ""
 }
 
+// HasGeneration reports whether a mirror with a state has records of a generation. One whose process ended before it had stored any has none.
+func HasGeneration(state []byte) bool {
+	p, err := decodePlace(state)
+	return err == nil && p.gen != ""
+}
+
 // Disputed is the log message of a hub that has decided otherwise than another one.
 const Disputed = decidedDifferently
 

@@ -172,9 +172,8 @@ func (f *follower) load() error {
 		return err
 	}
 	f.head = f.mirror.Head().Seq
-	if len(state) == 0 && f.head > 0 {
-		// The log of a hub alone: the order that this hub makes continues after it. Hubs without records are at 0, and make none before it.
-		p.seq, p.head = max(1, f.head>>recordBits), f.head
+	if len(state) == 0 {
+		p = origin(f.head)
 	}
 	f.mirror.SetClock(f.now)
 	f.place, f.missed, f.trusted = p, false, 0
@@ -214,6 +213,16 @@ func (f *follower) publishView(change func(v *view)) {
 		v.continues, v.begin, v.settings = f.continues, f.begin, f.settings
 		change(v)
 	})
+}
+
+// saveOrigin stores the origin as the place of a mirror that is about to skip messages before its first generation. If the process ends between the skip
+// and the first records, the mirror has a head; without a place it would count as the log of a hub alone.
+func (f *follower) saveOrigin() error {
+	p := origin(f.place.head)
+	if _, err := f.mirror.Apply(f.ctx, nil, func([]eventlog.Outcome) []byte { return p.appendTo(nil) }); err != nil {
+		return mirrorError{err}
+	}
+	return nil
 }
 
 // save stores the place in the mirror, without records.

@@ -62,10 +62,15 @@ func (f *follower) control(m *Message, c *control, fr *frame) error {
 // beginGeneration begins a generation in the mirror, after the records that it has. If the process ends before the place is stored, the
 // mirror has the generation already when it comes to this message again.
 func (f *follower) beginGeneration(m *Message, b *Begin) error {
-	if gen := f.mirror.Head().Gen; m.Seq >= f.place.target && gen != b.Gen {
-		if err := f.mirror.SetGeneration(f.ctx, b.Gen, f.mirror.Head().Seq); err != nil {
+	head := f.mirror.Head()
+	if f.place.gen == "" {
+		head.Seq = f.place.head // an earlier process may have skipped numbers before another beginning
+	}
+	if gen := head.Gen; m.Seq >= f.place.target && gen != b.Gen {
+		if err := f.mirror.SetGeneration(f.ctx, b.Gen, head.Seq); err != nil {
 			return mirrorError{err}
 		}
+		f.head = head.Seq
 		if gen != "" {
 			f.show(func(v *view) { v.changes++ })
 		}
@@ -76,6 +81,11 @@ func (f *follower) beginGeneration(m *Message, b *Begin) error {
 			f.log.Info("this hub begins a new cluster", "generation", b.Gen)
 		default: // it may have begun long ago
 			f.log.Info("this hub takes the generation of its cluster", "generation", b.Gen, "begun", m.Time)
+		}
+	}
+	if f.place.gen == "" && f.missed {
+		if err := f.saveOrigin(); err != nil {
+			return err
 		}
 	}
 	f.place.gen, f.begin = b.Gen, b

@@ -67,7 +67,7 @@ func (f *follower) gap(ctx context.Context, b Bounds) error {
 //
 // A hub that was alone keeps its records: neither are they in the order, nor does it drop them.
 func (f *follower) overtaken(first uint64) error {
-	if f.place.gen == "" && f.head > 0 {
+	if f.place.alone() {
 		return &ForeignError{Message: f.place.seq}
 	}
 	first, err := f.lost(first)
@@ -139,7 +139,7 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 // has returns the last message of which another hub could get a copy from this one. A hub without a generation has kept nothing of what it has read; but
 // if it was alone, the first messages are its own records.
 func (f *follower) has() uint64 {
-	if f.place.gen == "" && f.head == 0 {
+	if f.place.gen == "" && !f.place.alone() {
 		return 0
 	}
 	return f.place.seq

@@ -10,7 +10,7 @@ func TestHubThatWasAloneHasItsEvents(t *testing.T) {
 	if has := f.has(); has != 0 {
 		t.Errorf("a hub that has kept nothing has messages up to %d", has)
 	}
-	f.head = 3 << recordBits
+	f.place.head = 3 << recordBits
 	if has := f.has(); has != 5 {
 		t.Errorf("a hub with events has messages up to %d", has)
 	}

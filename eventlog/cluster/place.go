@@ -51,6 +51,18 @@ func short(m *Message) [8]byte {
 
 func idText(id [8]byte) string { return hex.EncodeToString(id[:]) }
 
+// origin returns the place of a mirror that has nothing of an order; head is the last number of its own records. If there are any, they are the log of a
+// hub alone: the order that this hub makes continues after them. Hubs without records are at 0, and make none before it.
+func origin(head uint64) place {
+	if head == 0 {
+		return place{}
+	}
+	return place{mark: mark{seq: max(1, head>>recordBits), head: head}}
+}
+
+// alone reports whether the mirror has the log of a hub alone, and nothing of an order.
+func (p *place) alone() bool { return p.gen == "" && p.head > 0 }
+
 // advance moves the place to the next message.
 func (p *place) advance(m *Message, head uint64) {
 	p.seq, p.id, p.head = m.Seq, short(m), head

@@ -11,6 +11,10 @@ import (
 // rollback is called when the order does not have the last message of the mirror: it has lost messages, or was replaced. The mirror
 // drops what the order does not have, and begins the generation that is in force at its end.
 func (f *follower) rollback(ctx context.Context, b Bounds) error {
+	if f.place.gen == "" && f.place.seq > origin(f.place.head).seq { // the hub has kept nothing of the order, and reads it again
+		f.dirty, f.doubted = true, mark{}
+		return errAgain
+	}
 	// The newest message that agrees may have come after others that do not.
 	if f.doubted.seq == 0 {
 		if err := f.compareAll(ctx, b, true); err != nil {

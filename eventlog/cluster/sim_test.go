@@ -145,6 +145,9 @@ func simulated(t *testing.T, seed uint64, open store) (d *duels) {
 	p := planOf(r)
 	s = newSim(t, seed, open)
 	s.ret, s.faults = p.ret, p.faults
+	if p.missing {
+		s.badStart(rand.New(rand.NewPCG(seed, 400)))
+	}
 	for _, h := range s.hubs {
 		h.start()
 	}
@@ -188,6 +191,22 @@ func simulated(t *testing.T, seed uint64, open store) (d *duels) {
 	}
 	s.compare(p)
 	return d
+}
+
+// badStart lets some orders begin with damaged messages, and ends hubs while they pass over those and begin the first generation.
+func (s *sim) badStart(r *rand.Rand) {
+	if r.IntN(3) > 0 {
+		return
+	}
+	s.damagedStart(1, 1+r.IntN(3))
+	if r.IntN(2) == 0 {
+		s.order.Trim(s.order.Last())
+	}
+	for _, h := range s.hubs {
+		if r.IntN(2) == 0 {
+			h.mirror.ending = &ending{changes: r.IntN(firstSteps), before: r.IntN(2) == 0}
+		}
+	}
 }
 
 // revive starts hubs whose process has ended by itself.
@@ -273,9 +292,9 @@ func (s *sim) lost(above uint64) {
 func recreate(s *sim, _ *rand.Rand) {
 	for _, h := range s.hubs {
 		h.mu.Lock()
-		gen := h.mirror.Head().Gen
+		state, err := h.mirror.State(s.Context())
 		h.mu.Unlock()
-		if gen == "" {
+		if err != nil || !cluster.HasGeneration(state) {
 			return
 		}
 	}
