@@ -20,6 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/hub/internal/peers"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // channel carries the messages between the hubs of a test.
@@ -79,14 +80,17 @@ func cluster(t *testing.T, count int, change func(*hub.ClusterOptions)) []*membe
 	signer := mustSigner(t)
 	var members []*member
 	for i := range count {
-		server := httptest.NewUnstartedServer(nil)
-		o := &hub.ClusterOptions{Name: string(rune('a' + i)), URL: "http://" + server.Listener.Addr().String(), Key: clusterKey, Version: "v1"}
+		listener, err := cutproxy.Listen() // other hubs of the cluster know its address when it has stopped
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &hub.ClusterOptions{Name: string(rune('a' + i)), URL: "http://" + listener.Addr().String(), Key: clusterKey, Version: "v1"}
 		o.Hubs = func() int { return count }
 		if change != nil {
 			change(o)
 		}
 		h := mustHub(t, memberLog{mustMemory(t, nil), shared}, &hub.Options{Authorize: policyOf(signer), Cluster: o})
-		server.Config.Handler = h
+		server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h}}
 		server.Start()
 		m := &member{h, server, t, func(g access.Grant) string {
 			token, err := signer.Mint(g)

@@ -9,12 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // Servers are three servers that form a cluster.
@@ -46,12 +46,11 @@ func Start(ctx context.Context, dir string) (s *Servers, err error) {
 // freeAddresses returns addresses that nothing listens on. Servers have to know each other's ports before they listen.
 func freeAddresses(n int) (addresses []string, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := cutproxy.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		addresses = append(addresses, l.Addr().String())
-		defer func() { _ = l.Close() }() // only now, so that each gets another port
+		addresses = append(addresses, address)
 	}
 	return addresses, nil
 }

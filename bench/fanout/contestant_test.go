@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/bench/ready"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // The hub runs on one core, the load generator on another.
@@ -125,12 +127,11 @@ func family(b *testing.B, pid int) []string {
 
 func freePort(b *testing.B) int {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := cutproxy.FreeAddress()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return int(netip.MustParseAddrPort(addr).Port())
 }
 
 // built builds a program once.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/bench/ready"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // The server runs on core 0, the load generator on core 1. Each process has GOMAXPROCS=1.
@@ -100,12 +100,11 @@ func start(b *testing.B, name string, flags ...string) (addr string) {
 
 func freeAddr(b *testing.B) string {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := cutproxy.FreeAddress()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return addr
 }
 
 // servePlain is the yardstick: POST reads the body and sends it to the channels of the subscribers; NDJSON is split into lines. It stores

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // probe asks for a URL until ctx ends, and reports whether the answer is 200.
@@ -29,12 +31,12 @@ func probe(ctx context.Context, url string) bool {
 // probes keeps no connection, because the hub may be another process the next time.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// FreeAddress returns an address of a host on which no program listens.
+// FreeAddress returns an address of a host on which no program listens. Its port is given once, because a node that starts again needs it.
 func FreeAddress(host string) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	address, err := cutproxy.FreeAddress()
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	address := l.Addr().String()
-	return address, l.Close()
+	_, port, err := net.SplitHostPort(address)
+	return net.JoinHostPort(host, port), err
 }

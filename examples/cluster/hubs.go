@@ -38,15 +38,11 @@ type hubs struct {
 	running sync.WaitGroup
 }
 
-// startHubs starts the hubs, each with a data directory of its own.
-func startHubs(program, dir string) (*hubs, error) {
+// startHubs starts the hubs, each with a data directory of its own. Each listens on two of the ports, for clients and for the other hubs.
+func startHubs(program, dir string, ports []int) (*hubs, error) {
 	key := filepath.Join(dir, "cluster.key")
 	if out, err := exec.Command(program, "cluster", "key", key).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("making the key of the cluster: %w: %s", err, out)
-	}
-	ports, err := freePorts(2 * hubCount)
-	if err != nil {
-		return nil, err
 	}
 	h := &hubs{program: program}
 	var peers []string

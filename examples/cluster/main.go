@@ -35,13 +35,17 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *program); err != nil {
+	ports, err := freePorts(2 * hubCount)
+	if err == nil {
+		err = run(ctx, *addr, *program, ports)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// run serves the page until ctx ends.
-func run(ctx context.Context, addr, program string) error {
+// run serves the page until ctx ends, with hubs on the ports.
+func run(ctx context.Context, addr, program string, ports []int) error {
 	dir, err := os.MkdirTemp("", "tidings-cluster-")
 	if err != nil {
 		return err
@@ -53,7 +57,7 @@ func run(ctx context.Context, addr, program string) error {
 			return fmt.Errorf("building tidings: %w", err)
 		}
 	}
-	hubs, err := startHubs(program, dir)
+	hubs, err := startHubs(program, dir, ports)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,14 +18,15 @@ import (
 
 // TestPageMissesNothingWhenItsHubIsKilled: it starts three hubs, follows the counter as the page does, and kills a hub on the way.
 func TestPageMissesNothingWhenItsHubIsKilled(t *testing.T) {
-	addr, err := cutproxy.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
+	addr := freeAddress(t)
+	var ports []int // a hub that starts again needs its ports, which no connection and no other test may have meanwhile
+	for range 2 * hubCount {
+		ports = append(ports, int(netip.MustParseAddrPort(freeAddress(t)).Port()))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, addr, "")
+		ended <- run(ctx, addr, "", ports)
 		stop() // the test does not wait for a cluster that has not started
 	}()
 	t.Cleanup(func() {
@@ -68,6 +70,16 @@ func TestPageMissesNothingWhenItsHubIsKilled(t *testing.T) {
 		}
 	}
 	t.Fatalf("the stream ended at %d", last)
+}
+
+// freeAddress returns an address that nothing listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	addr, err := cutproxy.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }
 
 // served is a transport that notes which hub has answered last.
@@ -118,7 +130,7 @@ func kill(t *testing.T, addr, name string) {
 // TestExampleOutsideOfItsFolderSaysWhatToDo: it said only that a program had ended with status 1.
 func TestExampleOutsideOfItsFolderSaysWhatToDo(t *testing.T) {
 	t.Chdir(t.TempDir())
-	err := run(t.Context(), "localhost:0", "")
+	err := run(t.Context(), "localhost:0", "", nil)
 	if err == nil || !strings.Contains(err.Error(), "run this in the folder examples of its repository, or name the program by -tidings") {
 		t.Errorf("run returns %v", err)
 	}

@@ -26,6 +26,15 @@ var given struct {
 // FreeAddress returns an address of this machine that nothing listens on, for a server that others have to know before it listens. Each address is
 // given once, and not to another process, because a server may start late, and needs its address again when it restarts.
 func FreeAddress() (string, error) {
+	l, err := Listen()
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Listen listens on an address of FreeAddress, for a server that stops while others still know its address: no later server answers there.
+func Listen() (net.Listener, error) {
 	given.Lock()
 	defer given.Unlock()
 	for range 1000 {
@@ -36,10 +45,10 @@ func FreeAddress() (string, error) {
 		l, err := listen(given.next)
 		given.next++
 		if err == nil { // otherwise it is in use
-			return l.Addr().String(), l.Close()
+			return l, nil
 		}
 	}
-	return "", errors.New("there is no free port")
+	return nil, errors.New("there is no free port")
 }
 
 // claim claims a block, if it is free.

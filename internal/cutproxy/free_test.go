@@ -29,3 +29,24 @@ func TestFreeAddressIsGivenOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressOfAStoppedServerIsNotGivenAgain: clients that still know it reach nobody.
+func TestAddressOfAStoppedServerIsNotGivenAgain(t *testing.T) {
+	l, err := Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * blockSize {
+		addr, err := FreeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if addr == stopped {
+			t.Fatalf("%s is given again", addr)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/bench/ready"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // cluster is three hubs.
@@ -75,12 +76,15 @@ func startCluster(ctx context.Context, program, dir string) (*cluster, error) {
 
 func freePorts(count int) (ports []string, err error) {
 	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := cutproxy.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // after the last one, so that no port comes twice
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

@@ -23,10 +23,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// start starts a single server with JetStream. change, if not nil, changes its options.
+// patience is how long a test waits for a result that should come at once, on a busy machine.
+const patience = 3 * time.Minute
+
+// start starts a single server with JetStream. change, if not nil, changes its options. Clients dial its address also when it has stopped, so the
+// server of another test must not get that.
 func start(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
+	o := &server.Options{Host: "127.0.0.1", Port: freePort(t), JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
 	if change != nil {
 		change(o)
 	}
@@ -39,7 +43,7 @@ func start(t *testing.T, change func(*server.Options)) *server.Server {
 		s.WaitForShutdown()
 	})
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatal("the server does not start")
 	}
 	return s
@@ -115,7 +119,7 @@ func publish(t *testing.T, order cluster.Order, texts ...string) (ids []cluster.
 // follow runs Follow until it has passed on n messages, and returns them, or its error.
 func follow(t *testing.T, order cluster.Order, from uint64, n int) (all []cluster.Message, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err = order.Follow(ctx, from, func(batch []cluster.Message) error {
 		if all = append(all, batch...); len(all) >= n {
