@@ -26,6 +26,9 @@ func (n *Node) HandOverTime() time.Duration { return n.handOverTime() }
 // Disable stops JetStream, as a full disk does.
 func (n *Node) Disable() error { return n.server.DisableJetStream() }
 
+// ProbeFor lets peers take some time to answer. Each of them has to answer or to refuse the connection.
+func (o *Options) ProbeFor(d time.Duration) { o.probeTime = d }
+
 // FindPeers returns the addresses of all hubs, and this one's.
 func (o *Options) FindPeers(ctx context.Context) ([]string, string, error) { return o.findPeers(ctx) }
 

@@ -51,6 +51,7 @@ func TestHubOfAnotherClusterIsRefused(t *testing.T) {
 		}
 	}
 	other := options(2)
+	other.ProbeFor(patience)
 	if err := os.WriteFile(filepath.Join(other.Dir, "cluster.json"), []byte(`{"format":1,"name":"x-1234","members":["x-1234","y-1234"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +95,7 @@ func TestHubWithACopyOfAnotherHubsDirectoryIsRefused(t *testing.T) {
 				if err := errors.Join(os.MkdirAll(store, 0o700), os.WriteFile(filepath.Join(o.Dir, "cluster.json"), []byte(`{"format":1,"name":"a-1234"}`), 0o600)); err != nil {
 					t.Fatal(err)
 				}
+				o.ProbeFor(patience)
 				return o
 			}
 			stays, twin := options(1-refused), options(refused)

@@ -73,6 +73,8 @@ type Options struct {
 	Waiting func(reason string)
 
 	Logger *slog.Logger // nil logs nothing
+
+	probeTime time.Duration // for the answers of all peers; tests set it, because a busy machine needs longer
 }
 
 func (o *Options) withDefaults() Options {
@@ -82,6 +84,7 @@ func (o *Options) withDefaults() Options {
 	c := *o
 	c.Store = cmp.Or(c.Store, 8<<30)
 	c.Stream = cmp.Or(c.Stream, "tidings")
+	c.probeTime = cmp.Or(c.probeTime, probeTime)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

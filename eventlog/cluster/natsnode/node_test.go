@@ -158,7 +158,6 @@ func TestLostDataMakesANewPeer(t *testing.T) {
 	}
 }
 
-// TestHubsThatDoNotFitSayWhy starts two of three hubs. Neither can become a member, and each says what is wrong with the other.
 // TestNodeThatHasLeftItsClusterIsANewPeer, and nothing else in its directory has changed.
 func TestNodeThatHasLeftItsClusterIsANewPeer(t *testing.T) {
 	dir := t.TempDir()
@@ -189,6 +188,7 @@ func TestNodeThatHasLeftItsClusterIsANewPeer(t *testing.T) {
 	}
 }
 
+// TestHubsThatDoNotFitSayWhy starts two of three hubs. Neither can become a member, and each says what is wrong with the other.
 func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 	tests := map[string]struct {
 		change func(t *testing.T, a, b *natsnode.Options)
@@ -209,6 +209,7 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 			a := &natsnode.Options{Peers: peers, Self: peers[0], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "a")}
 			b := &natsnode.Options{Peers: peers, Self: peers[1], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "b")}
 			test.change(t, a, b)
+			a.ProbeFor(patience)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			longer, done := context.WithCancel(t.Context())
@@ -253,12 +254,12 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 	if err := h.stop(); err != nil {
 		t.Fatal(err)
 	}
-	open := func(secret []byte, peer int, says string) {
+	open := func(change func(*natsnode.Options), peer int, says string) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		o := h.options()
-		o.Secret = secret
+		change(o)
 		o.Waiting = func(reason string) {
 			if strings.Contains(reason, ": 2 of 3 hubs are needed") {
 				cancel()
@@ -273,11 +274,14 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 			t.Errorf("error %v; want %s", err, want)
 		}
 	}
-	open([]byte("another secret, of another cluster"), 1, "it has another cluster key")
+	open(func(o *natsnode.Options) {
+		o.Secret = []byte("another secret, of another cluster")
+		o.ProbeFor(patience) // both peers run
+	}, 1, "it has another cluster key")
 	for _, other := range c.hubs[1:] {
 		other.die()
 	}
-	open(secret, 2, "")
+	open(func(*natsnode.Options) {}, 2, "")
 }
 
 // TestFirstStartOfAClusterSaysThatItNeedsAllHubs: two of three waited without a word about the third.

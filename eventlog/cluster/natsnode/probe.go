@@ -64,7 +64,7 @@ type answer struct {
 
 // probeAll asks all peers at once. The answer of this node itself is empty.
 func (n *Node) probeAll(ctx context.Context) []answer {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	ctx, cancel := context.WithTimeout(ctx, n.o.probeTime)
 	defer cancel()
 	answers := make([]answer, len(n.peers))
 	var all sync.WaitGroup
