@@ -8,7 +8,7 @@ import (
 
 // TestHealthOfAHubIsAnExitCode: a container's health check needs no shell, no curl and no token.
 func TestHealthOfAHubIsAnExitCode(t *testing.T) {
-	hub := startServe(t, environ{"TIDINGS_KEY=" + testSecret})
+	hub := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--addr", freeAddr(t)) // nobody listens there when it has stopped
 	for _, args := range [][]string{{"health", hub.url}, {"health", "--ready", "--hub", hub.url}} {
 		if code, out, complaint := say(t, args...); code != 0 || out != "" || complaint != "" {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, complaint)

@@ -103,7 +103,7 @@ type scriptState struct {
 
 func stateOf(ts *testscript.TestScript) *scriptState { return ts.Value(scriptKey{}).(*scriptState) }
 
-const scriptPatience = 30 * time.Second // with what should happen at once
+const scriptPatience = patience // with what should happen at once
 
 func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {

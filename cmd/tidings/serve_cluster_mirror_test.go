@@ -10,21 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // TestHubWithADamagedLogTakesACopyOfAnother: the files of one of two hubs are damaged while it is stopped. It starts, and has every event
 // without a gap.
 func TestHubWithADamagedLogTakesACopyOfAnother(t *testing.T) {
-	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nats.WaitForShutdown()
-	defer nats.Shutdown()
-	nats.Start()
-	flags := []string{"--nats=" + nats.ClientURL(), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
+	flags := []string{"--nats=" + startNATS(t, "", ""), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
 	whole := startServeIn(t, t.TempDir(), nil, flags...)
 	dir, published := t.TempDir(), []string(nil)
 	for name, harm := range map[string]struct {
@@ -80,14 +71,7 @@ func TestHubWithADamagedLogTakesACopyOfAnother(t *testing.T) {
 // what may be the only copy of the events.
 func TestDamagedLogOfALostClusterStays(t *testing.T) {
 	start := func() []string {
-		nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nats.WaitForShutdown)
-		t.Cleanup(nats.Shutdown)
-		nats.Start()
-		return []string{"--nats=" + nats.ClientURL(), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
+		return []string{"--nats=" + startNATS(t, "", ""), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
 	}
 	dir := t.TempDir()
 	flags := start()

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,7 +80,7 @@ func TestClusterFlagsThatDoNotFitAreRefused(t *testing.T) {
 // retained returns the data of a topic's events on a hub.
 func retained(t *testing.T, url, topic string) string {
 	t.Helper()
-	_, text := ask(t, http.DefaultClient, "GET", url+"/events/"+topic+"?since=earliest&poll=1", "")
+	_, text := askInContact(t, http.MethodGet, url+"/events/"+topic+"?since=earliest&poll=1", "")
 	var data []string
 	for line := range strings.Lines(text) {
 		if text, ok := strings.CutPrefix(line, "data: "); ok && text != "{}\n" {
@@ -88,17 +90,32 @@ func retained(t *testing.T, url, topic string) string {
 	return strings.Join(data, " ")
 }
 
-func publishTo(t *testing.T, url, topic, data string) {
+// askInContact sends a request to a hub of a cluster, and again while the hub answers 503, because it has no contact with the shared log: on a busy
+// machine that takes some seconds.
+func askInContact(t *testing.T, method, url, body string, header ...string) (answer *http.Response, text string) {
 	t.Helper()
-	if answer, text := ask(t, http.DefaultClient, "POST", url+"/events/"+topic, data); answer.StatusCode != http.StatusOK {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		answer, text = ask(t, http.DefaultClient, method, url, body, header...)
+		if answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, `"urn:tidings:problem:unavailable"`) || time.Now().After(deadline) {
+			return answer, text
+		}
+	}
+}
+
+// publishTo publishes an event once, and returns the answer. Its key makes it safe to send it again.
+func publishTo(t *testing.T, url, topic, data string) (text string) {
+	t.Helper()
+	answer, text := askInContact(t, http.MethodPost, url+"/events/"+topic, data, "Idempotency-Key", rand.Text())
+	if answer.StatusCode != http.StatusOK {
 		t.Fatalf("publishing to %s: %s %s", url, answer.Status, text)
 	}
+	return text
 }
 
 // resume reads from a position on another hub, which waits until its log has the position.
 func resume(t *testing.T, url, topic, after string) (status int, text string) {
 	t.Helper()
-	answer, text := ask(t, http.DefaultClient, "GET", url+"/events/"+topic+"?poll=1", "", "Last-Event-ID", after)
+	answer, text := askInContact(t, http.MethodGet, url+"/events/"+topic+"?poll=1", "", "Last-Event-ID", after)
 	return answer.StatusCode, text
 }
 
@@ -123,8 +140,7 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 	for i, h := range hubs {
 		publishTo(t, h.url, "news", fmt.Sprint(i))
 	}
-	_, answer := ask(t, http.DefaultClient, "POST", hubs[0].url+"/events/news", "last")
-	id := strings.Split(answer, `"`)[3]
+	id := strings.Split(publishTo(t, hubs[0].url, "news", "last"), `"`)[3]
 	for _, h := range hubs {
 		if status, text := resume(t, h.url, "news", id); status != http.StatusOK || strings.Contains(text, "tidings.gap") {
 			t.Errorf("resuming at another hub: %d %s", status, text)
@@ -156,30 +172,52 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 // notice nothing.
 func stopLeader(t *testing.T, hubs []*served) (others []*served) {
 	t.Helper()
-	was := leaderOf(t, hubs[0].url)
-	i, err := strconv.Atoi(strings.Split(was, "-")[1])
-	if err != nil {
-		t.Fatal(err)
-	}
+	i := awaitLeader(t, hubs[0].url)
+	was := "hub-" + strconv.Itoa(i) + "-"
 	others = slices.Delete(slices.Clone(hubs), i, i+1)
-	stream, err := http.Get(hubs[i].url + "/events/news")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var stream *http.Response
+	eventually(t, "a stream of the leader", func() bool {
+		answer, err := http.Get(hubs[i].url + "/events/news")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != http.StatusOK { // it has no contact with the shared log at the moment
+			_ = answer.Body.Close()
+			return false
+		}
+		stream = answer
+		return true
+	})
 	defer stream.Body.Close()
 	var stopping sync.WaitGroup
 	stopping.Go(hubs[i].stop)
 	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
 		t.Errorf("the stream breaks: %v", err)
 	}
-	if now := leaderOf(t, others[0].url); now == was || now == "" {
-		t.Errorf("when the first stream of %q ends, %q leads the shared log", was, now)
+	var now []string // another hub may hear of the new leader a moment later than that hub itself
+	for _, h := range others {
+		now = append(now, leaderOf(t, h.url))
+	}
+	if !slices.ContainsFunc(now, func(name string) bool { return name != "" && !strings.HasPrefix(name, was) }) {
+		t.Errorf("when the first stream of %s ends, %q lead the shared log, as the others know; want another one", was, now)
 	}
 	stopping.Wait()
 	return others
 }
 
-// leaderOf returns the name of the hub that leads the shared log.
+// awaitLeader waits until a hub knows which of hub-0, hub-1 and so on leads the shared log, and returns its number.
+func awaitLeader(t *testing.T, url string) int {
+	t.Helper()
+	var leader string
+	eventually(t, "a leader of the shared log", func() bool { leader = leaderOf(t, url); return leader != "" })
+	i, err := strconv.Atoi(strings.Split(leader, "-")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// leaderOf returns the name of the hub that leads the shared log, empty if there is none at the moment.
 func leaderOf(t *testing.T, url string) string {
 	t.Helper()
 	_, text := ask(t, http.DefaultClient, http.MethodGet, url+"/api/v1/cluster", "")
@@ -242,15 +280,27 @@ func TestDirectoryOfAHubAloneIsRefusedByACluster(t *testing.T) {
 	}
 }
 
-func TestHubsShareALogInNATS(t *testing.T) {
-	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Username: "hub", Password: "secret"})
+// startNATS starts a NATS server with JetStream, and returns its URL. It stops after the hubs that the test starts later. Hubs try its address until they
+// stop, so the server of another test must not get that.
+func startNATS(t *testing.T, user, password string) (url string) {
+	t.Helper()
+	at := netip.MustParseAddrPort(freeAddr(t))
+	nats, err := server.NewServer(&server.Options{
+		Host: at.Addr().String(), Port: int(at.Port()), JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Username: user, Password: password,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nats.WaitForShutdown()
-	defer nats.Shutdown()
+	t.Cleanup(func() {
+		nats.Shutdown()
+		nats.WaitForShutdown()
+	})
 	nats.Start()
-	url := strings.Replace(nats.ClientURL(), "//", "//hub:secret@", 1)
+	return nats.ClientURL()
+}
+
+func TestHubsShareALogInNATS(t *testing.T) {
+	url := strings.Replace(startNATS(t, "hub", "secret"), "//", "//hub:secret@", 1)
 	if code, _, complaint := say(t, "serve", "--addr=localhost:0", "--data="+t.TempDir(), "--nats="+url); code == 0 || !strings.Contains(complaint, "hint: --max-event=959KiB fits") {
 		t.Errorf("exit code %d, %s", code, complaint)
 	}

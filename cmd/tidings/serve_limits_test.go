@@ -232,7 +232,7 @@ func TestIncompleteHeaderHoldsNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience / 5)); err != nil { // sooner than without the flag
+	if err := conn.SetDeadline(time.Now().Add(defaultHeaderTimeout / 2)); err != nil { // sooner than without the flag
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, "GET /events/news HTTP/1.1\r\nHost: localhost\r\nX: "); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,14 +30,7 @@ type opening struct {
 // startOpening runs tidings serve with a real log that opens when the test says so.
 func startOpening(t *testing.T) *opening {
 	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0") // the hub prints its port only after its log is open
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddr(t) // the hub prints its port only after its log is open
 	var all commands
 	parser, err := kong.New(&all, kong.NoDefaultHelp(), kong.Bind(environ(nil)))
 	if err == nil {

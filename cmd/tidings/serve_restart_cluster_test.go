@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,10 +37,7 @@ func TestRestartsOfHubsInAClusterLoseNothing(t *testing.T) {
 		publishers.Go(func() { l.publish(publishing, t, n) })
 	}
 	l.awaitMore(t)
-	leader, err := strconv.Atoi(strings.Split(leaderOf(t, l.urls[0]), "-")[1])
-	if err != nil {
-		t.Fatal(err)
-	}
+	leader := awaitLeader(t, l.urls[0])
 	for _, n := range []int{leader, (leader + 1) % len(hubs)} {
 		hubs[n].restart(t)
 		l.awaitMore(t)

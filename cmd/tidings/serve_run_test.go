@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for a result that should come at once.
-const patience = time.Minute
+// patience is how long a test waits for a result that should come at once, or after an election, on a busy machine.
+const patience = 3 * time.Minute
 
 // awaited collects the output of a program, so that tests can wait for a text in it.
 type awaited struct {
