@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
@@ -116,6 +117,13 @@ func said(e *jetstream.APIError) error {
 func isNetwork(err error) bool {
 	_, ok := errors.AsType[net.Error](err)
 	return ok
+}
+
+// isLate reports whether a server was too busy to answer a client that connects. After two seconds it sends its first ping, before its answer, or it
+// closes the connection, because it has not seen the user yet. The pipe to a server in this process has errors of its own.
+func isLate(err error) bool {
+	text := strings.ToLower(err.Error())
+	return errors.Is(err, io.ErrClosedPipe) || strings.Contains(text, "expected 'pong', got 'ping'") || strings.Contains(text, "authentication timeout")
 }
 
 // CheckAddresses refuses invalid addresses, which the client would retry forever.

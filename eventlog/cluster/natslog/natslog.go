@@ -174,7 +174,7 @@ func (o *Options) connect(ctx context.Context, urls string) (*nats.Conn, error) 
 			return nil, fmt.Errorf("NATS at %s refuses the user: %w; check the credentials", Redacted(urls), err)
 		case certificate:
 			return nil, fmt.Errorf("the certificate of NATS at %s cannot be verified: %w", Redacted(urls), err)
-		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !isNetwork(err):
+		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !isNetwork(err) && !isLate(err):
 			return nil, fmt.Errorf("cannot connect to NATS at %s: %w", Redacted(urls), err)
 		}
 		if !said {

@@ -1,13 +1,17 @@
 package natslog_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,6 +91,57 @@ type writer func(string)
 func (w writer) Write(p []byte) (int, error) {
 	w(string(p))
 	return len(p), nil
+}
+
+// busyServer is a server that answers the first ping of each connection with the next answer. Empty: it closes the connection.
+type busyServer struct {
+	answers []string
+	running sync.WaitGroup
+}
+
+// InProcessConn implements [nats.InProcessConnProvider].
+func (s *busyServer) InProcessConn() (net.Conn, error) {
+	client, server := net.Pipe()
+	answer := s.answers[0]
+	s.answers = s.answers[1:]
+	s.running.Go(func() {
+		defer server.Close()
+		if _, err := io.WriteString(server, `INFO {"server_id":"busy","version":"2.15.0","headers":true,"max_payload":1048576}`+"\r\n"); err != nil || answer == "" {
+			return
+		}
+		for in := bufio.NewReader(server); ; {
+			line, err := in.ReadString('\n')
+			if err == nil && line == "PING\r\n" {
+				_, err = io.WriteString(server, answer)
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	return client, nil
+}
+
+// TestOpenTriesAgainWhenABusyServerIsLate: a hub did not start on a busy machine, because its server needed two seconds for an answer.
+func TestOpenTriesAgainWhenABusyServerIsLate(t *testing.T) {
+	for name, late := range map[string]string{
+		"its own ping comes first":     "PING\r\n",
+		"it has not seen the user yet": "-ERR 'Authentication Timeout'\r\n",
+		"it has closed the connection": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &busyServer{answers: []string{late, "PONG\r\n"}}
+			order, err := natslog.Open(t.Context(), nats.DefaultURL, &natslog.Options{Connect: []nats.Option{nats.InProcessServer(s)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := order.Close(); err != nil {
+				t.Error(err)
+			}
+			s.running.Wait()
+		})
+	}
 }
 
 func TestOpenGivesUpWithItsContext(t *testing.T) {
