@@ -24,10 +24,17 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 			}
 			s := serve(t, log, &hub.Options{Window: 1}, how)
 			lost := log.Head()
+			live := s.follow("/events/news", nil)
+			live.next() // its checkpoint
 			if err := log.Skip(t.Context(), lost.Seq+10, eventlog.Rollback); err != nil {
 				t.Fatal(err)
 			}
 			s.post("news", "10")
+			if e := live.next(); e.Type != "tidings.gap" {
+				t.Errorf("an open stream gets %+v", e)
+			}
+			live.want("10") // so the hub has seen the gap
+			live.close()
 			unknown := eventlog.Position{Gen: "zzzzz", Seq: 3}
 			beyond := eventlog.Position{Gen: lost.Gen, Seq: lost.Seq + 1000}
 			for reason, from := range map[string]eventlog.Position{"trimmed": begin, "rollback": lost, "reset": unknown, "beyond": beyond} {
