@@ -47,7 +47,7 @@ test('the console shows the hubs of a cluster, which of them is lost, and that i
 
     running = [first]
     await Promise.all([second.kill(), third.kill()])
-    await expect(page.getByRole('status').getByText('The servers of the shared log cannot be asked.')).toBeVisible({ timeout: 40_000 })
+    await expect(page.getByRole('status').getByText('The servers of the shared log cannot be asked:')).toBeVisible({ timeout: 40_000 })
   } finally {
     await Promise.all(running.map((one) => one.kill()))
   }

@@ -223,6 +223,7 @@ test('cluster says that a hub is alone, and lists the hubs of a cluster', async 
           { name: 'hub-a', ...one },
           { name: 'hub-b', ...one, ready: false, unready: 'it catches up', head: 1100, message: 75 },
         ],
+        log: { trouble: 'this hub waits for a copy of the log of another hub' },
       },
     }),
   )
@@ -238,4 +239,5 @@ test('cluster says that a hub is alone, and lists the hubs of a cluster', async 
   await expect(rows.last()).toContainText('100 events, 5 messages')
   await expect(page.getByRole('navigation').getByRole('link', { name: 'Cluster' })).toBeVisible()
   await expect(page.getByText('2 hubs')).toBeVisible()
+  await expect(page.getByRole('status').getByText('This hub waits for a copy of the log of another hub.')).toBeVisible()
 })

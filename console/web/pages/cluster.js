@@ -3,6 +3,7 @@
 import { ask, Refusal } from '../api.js'
 import { card, el, facts, fill, note, table } from '../dom.js'
 import { ago, count, several, short, span } from '../format.js'
+import { troubleTexts, unreadyText } from '../trouble.js'
 import { failure, loading } from '../view.js'
 
 export async function open(view) {
@@ -42,7 +43,7 @@ export async function open(view) {
 function troublesOf({ hubs, log }) {
   const bad = (title, ...more) => el('div.banner', { 'data-state': 'bad' }, el('strong', null, title), ' ', ...more)
   return [
-    ...(typeof log?.servers === 'string' ? [bad('The servers of the shared log cannot be asked.', log.servers)] : []), // why, instead of what they say
+    ...troubleTexts(log).map(({ title, text }) => bad(title, text)),
     ...lostOf(log).map((name) =>
       bad(
         `${name} does not answer.`,
@@ -59,6 +60,7 @@ function troublesOf({ hubs, log }) {
 
 function list({ name, hubs, log }) {
   const lost = lostOf(log)
+  const banners = troubleTexts(log)
   const absent = lost.filter((other) => !hubs.some((h) => h.name === other)).map((other) => ({ name: other }))
   const newest = newestOf(hubs)
   const known = (cell) => (h) => (h.generation === undefined ? '' : cell(h))
@@ -69,7 +71,7 @@ function list({ name, hubs, log }) {
         'Hubs of the cluster',
         [
           { name: 'Hub', cell: (h) => [el('strong', null, h.name), h.name === name ? el('span.tag', null, 'this one') : null] },
-          { name: 'State', wide: true, cell: (h) => state(h, lost) },
+          { name: 'State', wide: true, cell: (h) => state(h, lost, banners) },
           { name: 'Generation', cell: known((h) => el('code', null, h.generation)) },
           { name: 'Head', number: true, cell: known((h) => count(h.head)) },
           { name: 'Behind', number: true, cell: known((h) => behind(h, newest.get(h.generation))) },
@@ -91,7 +93,6 @@ const shared = (log) => [
     ['Messages', log.last === undefined ? null : `${count(log.first)} to ${count(log.last)}`],
     ['Contact', log.contact && ago(log.contact)],
     ['Leader', log.servers?.streamLeader],
-    ['Trouble', log.trouble],
   ]),
   el(
     'details',
@@ -114,9 +115,9 @@ function newestOf(hubs) {
   return newest
 }
 
-function state({ name, ready, unready }, lost) {
-  const text = lost.includes(name) ? 'does not answer' : ready ? 'ready' : (unready ?? 'not ready')
-  return el('span.dot', { 'data-state': text === 'ready' ? 'open' : 'bad', title: text }, text)
+function state({ name, ready, unready }, lost, banners) {
+  const text = lost.includes(name) ? 'does not answer' : ready ? 'ready' : unreadyText(unready, banners)
+  return el('span.dot', { 'data-state': text === 'ready' ? 'open' : 'bad', title: ready ? text : (unready ?? text) }, text)
 }
 
 function behind({ head, message }, newest) {
