@@ -15,23 +15,26 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A hub may lack messages that the order no longer has, or that are damaged there, while another hub has them or is just reading them. If it passed
-// over them, the two would have different records for ever, and would decide differently about the keys in them. So it stops before this hole,
-// tells the others, and takes a copy of a hub that has later messages. It passes over the hole only if all other hubs stand before it, too: then
-// none of them has the messages, and none can get them.
+// A hole is a range of messages that a hub lacks, and that the order has dropped or damaged. Another hub may have these messages, or may be reading them
+// at the moment.
 //
-// What a hub has said stays true: it can get messages of the hole only by a copy of a hub that has them, and that one stands before no hole that
-// includes them. So it does not matter if a hub moves on before another one hears it.
-const standWithin = 15 * time.Second // a hub that was heard standing is believed for this long
+// A hub stops before a hole, tells the other hubs so, and takes a copy of a mirror that has later messages. A hub that passed over messages which another
+// one has would have different records for ever, and would decide differently about the idempotency keys in them.
+//
+// A hub passes over a hole only if all other hubs stand before it, too. Then no hub has the messages, and none can get them.
+//
+// What a hub has broadcast about a hole stays true after the hub has moved on, so late broadcasts do no harm. The hub can get messages of the hole only by
+// a copy of another mirror, and a hub whose mirror has them does not stand before the hole.
+const standWithin = 15 * time.Second // how long a broadcast about a hole counts
 
-// standing is the message of a hub that stands before a hole.
+// standing is the broadcast of a hub that stands before a hole.
 type standing struct {
 	Hub     string `json:"hub"`
-	Message uint64 `json:"message"` // the last one that others can get from it
-	First   uint64 `json:"first"`   // the first one after the hole; math.MaxUint64: the hub takes no more messages
+	Message uint64 `json:"message"` // the last message that other hubs can get from this one
+	First   uint64 `json:"first"`   // the first message after the hole; math.MaxUint64: the hub takes no more messages
 }
 
-// stood is the standing of a hub when it was heard.
+// stood is the latest standing of another hub, with the time at which it arrived.
 type stood struct {
 	message, first uint64
 	at             time.Time
@@ -40,8 +43,8 @@ type stood struct {
 // holeError says that a hub stands before a hole.
 type holeError struct {
 	from, to uint64
-	waits    string // for what
-	err      error  // why there is no copy yet
+	waits    string // what the hub waits for
+	err      error  // why the hub has no copy yet
 }
 
 func (e *holeError) Error() string {
@@ -50,7 +53,7 @@ func (e *holeError) Error() string {
 
 func (e *holeError) Unwrap() error { return e.err }
 
-// gap compares the next message of the order with the place: the messages between may be gone.
+// gap asks the order for the message after the place. If the order has dropped it, gap handles the hole.
 func (f *follower) gap(ctx context.Context, b Bounds) error {
 	if f.place.seq >= b.Last {
 		return nil
@@ -59,13 +62,13 @@ func (f *follower) gap(ctx context.Context, b Bounds) error {
 	if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > f.place.seq+1 {
 		return f.overtaken(gone.First)
 	}
-	return nil // Follow has the error, if there is one
+	return nil // Follow meets any other error, too
 }
 
-// overtaken is called when the order has dropped messages that the mirror does not have: the oldest one after them is first. The hub takes a copy
-// of another hub's mirror, if one has them. Otherwise the messages are lost, and readers get a gap.
+// overtaken handles a hole that ends before the message first. The hub takes a copy of another hub's mirror, if one has the messages. If all hubs lack them,
+// overtaken moves the place to the end of the hole, and readers get a gap.
 //
-// A hub that was alone keeps its records: neither are they in the order, nor does it drop them.
+// For a mirror with the records of a hub that was alone it returns a [ForeignError]. These records stay: they were never in the order.
 func (f *follower) overtaken(first uint64) error {
 	if f.place.alone() {
 		return &ForeignError{Message: f.place.seq}
@@ -77,13 +80,13 @@ func (f *follower) overtaken(first uint64) error {
 	f.log.Error("the shared log has dropped messages that this hub does not have, and no other hub has them; subscribers get a gap",
 		"last", f.place.seq, "oldest", first)
 	f.place.seq, f.place.id, f.place.chain = first-1, [8]byte{}, digest{}
-	f.place.gap, f.missed = true, true // the digest stays: hubs that get over a hole in several steps have the same one
+	f.place.gap, f.missed = true, true // the digest stays: the number of steps in which a hub passes over a hole must not change it
 	f.results.clear()
-	f.show(func(v *view) { v.audited.speak = true }) // a hub that was away may have the messages
+	f.show(func(v *view) { v.audited.speak = true }) // a hub that was away may have the messages, and learns from an audit that this one does not
 	if f.place.gen == "" {
 		return nil // a mirror without a generation has nothing to skip yet
 	}
-	f.dirty = true // until the place is stored: a hub that takes a copy now must not stand here again
+	f.dirty = true // until save. It follows at once, so that a hub that takes a copy of this mirror does not stop before the same hole
 	if err := f.skip(FirstOf(first)-1, eventlog.Trimmed); err != nil {
 		return err
 	}
@@ -96,8 +99,9 @@ func (f *follower) overtaken(first uint64) error {
 	return nil
 }
 
-// lost returns the first message after a hole that the hub can pass over, because no hub has the messages in it, and most servers of the order
-// lack the first one, too. Otherwise its error says that the mirror was replaced by one that has later messages, or what the hub waits for.
+// lost returns the first message after the part of a hole that the hub can pass over: no hub has its messages, and most servers of the order lack the first
+// of them. first is the first message after the whole hole. The error is errAgain if lost has replaced the mirror by a copy with later messages; otherwise it
+// says what the hub waits for.
 func (f *follower) lost(first uint64) (uint64, error) {
 	end, err := f.lacking(first)
 	if err == nil {
@@ -106,7 +110,7 @@ func (f *follower) lost(first uint64) (uint64, error) {
 	return end, err
 }
 
-// lacking is lost for the hubs alone.
+// lacking is lost without the servers of the order: it asks only the hubs.
 func (f *follower) lacking(first uint64) (uint64, error) {
 	if f.o.Snapshot == nil {
 		return first, nil
@@ -126,7 +130,7 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 	case !errors.Is(err, ErrNoSnapshot):
 		return 0, &holeError{mine + 1, first - 1, cmp.Or(missing, "it takes a copy of another hub's log"), err}
 	}
-	// If the number of hubs is not known, those count that have told their clocks meanwhile.
+	// Without a known number of hubs, the names are those of hubs that broadcast their clocks. Each has done so after twice clockEvery.
 	if end, missing = f.peers.end(mine, first, f.stoodSince, f.clocks.names(), f.o.Hubs-1); missing == "" && f.o.Hubs == 0 && time.Since(f.stoodSince) < 2*clockEvery {
 		missing = "it waits for other hubs to answer"
 	}
@@ -136,8 +140,8 @@ func (f *follower) lacking(first uint64) (uint64, error) {
 	return end, nil
 }
 
-// has returns the last message of which another hub could get a copy from this one. A hub without a generation has kept nothing of what it has read; but
-// if it was alone, the first messages are its own records.
+// has returns the last message that other hubs can get by a copy of this mirror. A mirror without a generation has kept none of the messages that the hub
+// has read. If the hub was alone, however, its own records are the first messages.
 func (f *follower) has() uint64 {
 	if f.place.gen == "" && !f.place.alone() {
 		return 0
@@ -152,7 +156,8 @@ func (f *follower) stand(ctx context.Context, message, first uint64) {
 	}
 }
 
-// stepAside tells the other hubs that this one takes no messages any more, so that they do not wait for it before a hole.
+// stepAside tells the other hubs again and again that this one takes no more messages, so that they do not wait for it before a hole. It returns when the
+// log is closed.
 func (f *follower) stepAside() {
 	for f.ctx.Err() == nil {
 		f.stand(f.ctx, f.place.seq, math.MaxUint64)
@@ -163,7 +168,7 @@ func (f *follower) stepAside() {
 	}
 }
 
-// hear notes that a hub stands before a hole. self is the name of this hub.
+// hear records the broadcast of a hub that stands before a hole. It ignores those of this hub, which has the name self.
 func (p *peers) hear(data []byte, self string) {
 	var s standing
 	if json.Unmarshal(data, &s) != nil || s.Hub == "" || s.Hub == self {
@@ -177,9 +182,11 @@ func (p *peers) hear(data []byte, self string) {
 	}
 }
 
-// end returns the first message after the part of a hole before which all other hubs stand, those with the names and as many as count. Otherwise
-// missing says for which hubs this one waits. since is when the messages had been dropped: a hub that took no messages before that may have got
-// them meanwhile.
+// end returns the first message after the part of a hole before which all other hubs stand: every hub in names, and at least count hubs. If some do not,
+// missing says for which hubs this one waits. message is the last one before the hole, and first the first one after it.
+//
+// This hub has stood here since the time since. A broadcast from before then that its sender takes no more messages does not count: the sender may have
+// been restarted, and may have read messages of the hole.
 func (p *peers) end(message, first uint64, since time.Time, names []string, count int) (end uint64, missing string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
