@@ -52,9 +52,6 @@ func (f *listenFlags) checkListen() error {
 		if err := checkAddr(f.AdminAddr); err != nil {
 			return ofAdmin(err)
 		}
-		if overlap(f.Addr, f.AdminAddr) {
-			return &exitError{exitUsage, fmt.Errorf("--addr %s and --admin-addr %s are one address; choose another port for one of them, or leave --admin-addr out", f.Addr, f.AdminAddr)}
-		}
 	}
 	switch {
 	case (f.TLSCert == "") != (f.TLSKey == ""):
@@ -188,27 +185,6 @@ func (f *listenFlags) certificate(logger *slog.Logger, hangups bool) (*certifica
 	}
 	c.start(hangups)
 	return c, nil
-}
-
-// overlap reports whether a process cannot listen at both addresses. Port 0 is a free port, each time another one.
-func overlap(a, b string) bool {
-	if isUnix(a) || isUnix(b) {
-		return a == b
-	}
-	hostA, portA, errA := splitAddr(a)
-	hostB, portB, errB := splitAddr(b)
-	return errors.Join(errA, errB) == nil && portA == portB && portA != "0" && (hostA == hostB || covers(hostA, hostB) || covers(hostB, hostA))
-}
-
-// covers reports whether listening at a host includes another one.
-func covers(host, other string) bool {
-	switch host {
-	case "0.0.0.0":
-		return !strings.Contains(other, ":") // an IPv6 address
-	case "::":
-		return true
-	}
-	return host == "localhost" && (other == "127.0.0.1" || other == "::1")
 }
 
 // isUnix reports whether an address is a Unix socket.

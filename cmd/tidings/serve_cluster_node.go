@@ -51,15 +51,23 @@ func (s *sharedLog) nodeOptions() *natsnode.Options {
 
 // identify returns the name of this hub in its cluster, and the host at which the others reach it.
 func (s *sharedLog) identify(ctx context.Context) (name, host string, err error) {
-	name, self, err := natsnode.Identify(ctx, s.nodeOptions())
+	o := s.nodeOptions()
+	name, self, err := natsnode.Identify(ctx, o)
 	if err == nil {
 		host, _, err = net.SplitHostPort(self)
+	}
+	var at string
+	if err == nil && !s.flags.alone() {
+		at, err = o.ListenAddress(self)
 	}
 	switch {
 	case errors.Is(err, natsnode.ErrSelf):
 		return "", "", fmt.Errorf("--cluster-peers: %w\nhint: --cluster-listen says which of the peers this hub is", err)
 	case err != nil:
 		return "", "", fmt.Errorf("--cluster-peers: %w", err)
+	}
+	if err := s.flags.apartFrom(listened{"--cluster-peers", self, at, otherPort}); err != nil {
+		return "", "", err
 	}
 	return name, host, nil
 }

@@ -77,6 +77,15 @@ func TestClusterFlagsThatDoNotFitAreRefused(t *testing.T) {
 	}
 }
 
+// TestHubDoesNotListenForClientsAtItsAddressForTheOtherHubs: the NATS server said that the address is in use, which was the hub's own.
+func TestHubDoesNotListenForClientsAtItsAddressForTheOtherHubs(t *testing.T) {
+	addr, key := freeAddr(t), writeFile(t, "key", strings.Repeat("k", 64))
+	code, _, complaint := say(t, "serve", "--addr="+addr, "--data="+t.TempDir(), "--cluster-key-file="+key, "--cluster-peers="+addr+",203.0.113.2,203.0.113.3")
+	if want := "--addr " + addr + " and --cluster-peers " + addr + " are one address; choose another port for one of them"; code == 0 || !strings.Contains(complaint, want) {
+		t.Errorf("exit code %d, %s, want %s", code, complaint, want)
+	}
+}
+
 // retained returns the data of a topic's events on a hub.
 func retained(t *testing.T, url, topic string) string {
 	t.Helper()

@@ -38,6 +38,9 @@ func (f *serveFlags) check(env environ) error {
 	if err := errors.Join(f.checkListen(), f.checkACME(), f.checkStore(), f.checkKept(), f.checkCluster(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
 		return err
 	}
+	if err := f.checkApart(); err != nil {
+		return err
+	}
 	switch { // default values are allowed, because tidings config prints them
 	case f.Memory && f.MinFree != 0 && f.MinFree != defaultMinFree:
 		return errors.New("--min-free is for events on disk, and --memory stores none there; tidings config shows where each setting comes from")

@@ -161,6 +161,7 @@ func TestAdminAddrDiffersFromAddr(t *testing.T) {
 		{"0.0.0.0:9090", "localhost:9090", true},
 		{"[::]:9090", "127.0.0.1:9090", true},
 		{"unix:hub.sock", "unix:hub.sock", true},
+		{"unix:hub.sock", "unix:./hub.sock", true},
 		{"0.0.0.0:9090", "[::1]:9090", false},
 		{"[::1]:9090", "127.0.0.1:9090", false},
 		{"localhost:9090", "localhost:9091", false},
@@ -171,6 +172,34 @@ func TestAdminAddrDiffersFromAddr(t *testing.T) {
 		want := fmt.Sprintf("--addr %s and --admin-addr %s are one address; choose another port for one of them", test.addr, test.admin)
 		if refused := strings.Contains(complaint, want) && code == exitUsage; refused != test.refused || !test.refused && code != 0 {
 			t.Errorf("--addr %s --admin-addr %s: exit code %d, %s", test.addr, test.admin, code, complaint)
+		}
+	}
+}
+
+// TestTwoFlagsDoNotNameOneAddressToListenOn: the hub said that another program uses the address, which was its own.
+func TestTwoFlagsDoNotNameOneAddressToListenOn(t *testing.T) {
+	key := writeFile(t, "key", strings.Repeat("k", 64))
+	acme := func(flags string) string { return "--acme-domain hub.example.com " + flags }
+	cluster := func(flags string) string {
+		return "--cluster-peers 127.0.0.1:4248,127.0.0.2:4248,127.0.0.3:4248 --cluster-key-file " + key + " " + flags
+	}
+	for flags, says := range map[string]string{
+		acme("--addr :8443 --http-addr :8443"):                                  "--addr :8443 and --http-addr :8443 are one address; choose another port for one of them, or leave --http-addr out",
+		acme("--addr 0.0.0.0:8443 --http-addr 127.0.0.1:8443"):                  "--addr 0.0.0.0:8443 and --http-addr 127.0.0.1:8443 are one address",
+		acme("--addr :443 --http-addr :80 --admin-addr :80"):                    "--admin-addr :80 and --http-addr :80 are one address",
+		acme("--addr :443 --http-addr :80 --admin-addr :9090"):                  "",
+		acme("--addr :443 --http-addr auto --admin-addr :9090"):                 "",
+		cluster("--addr 127.0.0.1:4248 --cluster-listen 127.0.0.1:4248"):        "--addr 127.0.0.1:4248 and --cluster-listen 127.0.0.1:4248 are one address; choose another port for one of them",
+		cluster("--addr :4248 --cluster-listen :4248"):                          "--addr :4248 and --cluster-listen :4248 are one address",
+		cluster("--admin-addr 127.0.0.1:4248 --cluster-listen 0.0.0.0:4248"):    "--admin-addr 127.0.0.1:4248 and --cluster-listen 0.0.0.0:4248 are one address",
+		cluster("--addr :3000 --cluster-listen 127.0.0.1:4248"):                 "",
+		acme(cluster("--addr :443 --http-addr :4248 --cluster-listen :4248")):   "--cluster-listen :4248 and --http-addr :4248 are one address",
+		"--cluster-peers localhost:4248 --cluster-listen :4248 --addr :4248":    "", // a hub alone listens for no others
+		cluster("--addr 127.0.0.1:4248 --admin-addr :9 --cluster-listen [::1]"): "",
+	} {
+		code, _, complaint := say(t, append([]string{"config", "--insecure"}, strings.Fields(flags)...)...)
+		if refused := code == exitUsage && strings.Contains(complaint, says); code != 0 && !refused || (code == 0) != (says == "") {
+			t.Errorf("%s: exit code %d, %s, want %s", flags, code, complaint, says)
 		}
 	}
 }

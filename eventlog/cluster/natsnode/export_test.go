@@ -42,9 +42,6 @@ func Resolve(t *testing.T, f func(context.Context, string) ([]netip.Addr, error)
 	t.Cleanup(func() { lookup = old })
 }
 
-// ListenAddress returns the address to listen on for the hub with an entry in the list.
-func (o *Options) ListenAddress(self string) (string, error) { return o.listenAddress(self) }
-
 // ServerLog returns a logger for the server's messages.
 func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }
 

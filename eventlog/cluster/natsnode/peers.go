@@ -214,8 +214,9 @@ func number(text string) bool {
 	return err == nil
 }
 
-// listenAddress returns the address to listen on. Without a port in Listen, it is the port of this hub's entry in the list.
-func (o *Options) listenAddress(self string) (string, error) {
+// ListenAddress returns the address at which the server of a hub with others listens for them. self is the hub's entry in Peers, as [Identify] returns it;
+// it has the port if Listen has none.
+func (o *Options) ListenAddress(self string) (string, error) {
 	host, port, err := net.SplitHostPort(self)
 	if err != nil {
 		return "", err

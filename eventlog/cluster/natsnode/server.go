@@ -62,7 +62,7 @@ func (n *Node) settings() (*server.Options, error) {
 	if len(n.peers) == 1 {
 		return o, nil
 	}
-	listen, err := n.o.listenAddress(n.self)
+	listen, err := n.o.ListenAddress(n.self)
 	if err != nil {
 		return nil, err
 	}
