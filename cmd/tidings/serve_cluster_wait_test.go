@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +56,33 @@ func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
 	}
 	if err := mirror.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStatusOfAHubThatWaitsNamesHubsWithAnotherKey: only its log named them, and the status said that it waits for hubs which ran.
+func TestStatusOfAHubThatWaitsNamesHubsWithAnotherKey(t *testing.T) {
+	addrs, peers := []string{freeAddr(t), freeAddr(t)}, []string{freeAddr(t), freeAddr(t)}
+	ctx, stop := context.WithCancel(t.Context())
+	var hubs sync.WaitGroup
+	defer hubs.Wait()
+	defer stop()
+	for i, addr := range addrs {
+		p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: newAwaited()}}
+		args := []string{
+			"serve", "--addr=" + addr, "--data=" + t.TempDir(), "--keep-bytes=16MiB", "--cluster-peers=" + strings.Join(peers, ","),
+			"--cluster-listen=" + peers[i], "--cluster-key-file=" + writeFile(t, "key", strings.Repeat(fmt.Sprint(i), 64)),
+		}
+		hubs.Go(func() { p.run(ctx, args) })
+	}
+	want := "the first start of a cluster needs both hubs; " + peers[1] + " has another cluster key, or certificates of another authority: all hubs need the same"
+	for deadline := time.Now().Add(patience); ; {
+		code, _, complaint := say(t, "cluster", "status", "http://"+addrs[0])
+		if code != 0 && strings.Contains(complaint, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("exit code %d, %s; want %s", code, complaint, want)
+		}
 	}
 }
 

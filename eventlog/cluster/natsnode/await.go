@@ -30,7 +30,7 @@ func (n *Node) await(ctx context.Context) error {
 			reason := n.waitsFor(ctx, answers, missing)
 			n.o.Logger.Warn(reason + faults)
 			if n.o.Waiting != nil {
-				n.o.Waiting(reason)
+				n.o.Waiting(reason + n.otherKeys(answers))
 			}
 			pause = min(2*pause, diagnoseMax)
 			report.Reset(pause)

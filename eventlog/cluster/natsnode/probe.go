@@ -135,6 +135,24 @@ func (n *Node) checkTwin(answers []answer) error {
 	return nil
 }
 
+const otherKey = "another cluster key, or certificates of another authority: all hubs need the same"
+
+var errOtherKey = errors.New("it has " + otherKey)
+
+// otherKeys says which peers have another key, as the end of a sentence; empty: none has.
+func (n *Node) otherKeys(answers []answer) string {
+	var peers []string
+	for i, a := range answers {
+		if errors.Is(a.err, errOtherKey) {
+			peers = append(peers, n.peers[i])
+		}
+	}
+	if len(peers) == 0 {
+		return ""
+	}
+	return "; " + does(peers, "has ", "have ") + otherKey
+}
+
 // reason explains the error of a handshake.
 func reason(err error) error {
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
@@ -142,7 +160,7 @@ func reason(err error) error {
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case unknown || strings.Contains(err.Error(), "unknown certificate authority"): // the alert of the other end has no type
-		return errors.New("it has another cluster key, or certificates of another authority: all hubs need the same")
+		return errOtherKey
 	case host:
 		return fmt.Errorf("its certificate is not for this name: all hubs need the same list of peers (%w)", err)
 	case plain:
