@@ -42,6 +42,10 @@ type ClusterOptions struct {
 	// cluster needs all 3 hubs". /readyz has it. Empty: not known. Nil: like empty
 	Waiting func() string
 
+	// Margin says how many more hubs the cluster can lose, such as "2 of 3 hubs that store the shared log are left; if one more goes, nothing can be
+	// published". The hub logs it when another hub goes or comes back. gone are the names of the hubs that are gone. Empty: not known. Nil: like empty
+	Margin func(gone []string) string
+
 	// Tokens identifies how the hub checks tokens. Hubs with different values warn of each other. It must not reveal a key, because administrators
 	// read it. Empty: not compared
 	Tokens string
@@ -117,6 +121,9 @@ func (h *Hub) joinCluster() error {
 	h.cluster = c
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster"), c.announce)
+	})
+	h.background.Go(func() {
+		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster watch"), c.watch)
 	})
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster presence"), c.sharePresence)

@@ -109,7 +109,7 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 	}
 	grows.Go(func() { _ = order.Grow(growing) }) // it has logged why it did not
 	return &backend{
-		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: closeNode, remove: node.Remove,
+		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: closeNode, remove: node.Remove, margin: node.Margin,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },
 		yield:   func(ctx context.Context) error { return yield(ctx, node, order) },
 	}, nil

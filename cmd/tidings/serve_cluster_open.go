@@ -39,6 +39,7 @@ type backend struct {
 	close   func() error                                 // after the order is closed
 	remove  func(ctx context.Context, name string) error // removes a hub from the cluster; nil: not possible
 	servers func(ctx context.Context) (any, error)       // describes the servers; nil: not possible
+	margin  func(gone []string) string                   // says how many more hubs may go; nil: the shared log is not on the hubs
 }
 
 // sharedLog opens the log of a hub in a cluster.
@@ -94,7 +95,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, tokens *tokens, logge
 	if len(f.ClusterPeers) > 0 {
 		s.member.Remove = s.remove
 	}
-	s.member.Waiting, s.member.Hubs = s.waiting, s.hubs
+	s.member.Waiting, s.member.Hubs, s.member.Margin = s.waiting, s.hubs, s.margin
 	if s.member.Tokens, err = f.tokensMark(s.secret, tokens); err != nil {
 		return nil, err
 	}
@@ -208,6 +209,19 @@ func (s *sharedLog) hubs() int {
 	default:
 		return 0
 	}
+}
+
+// margin says how many more hubs the cluster can lose; see [hub.ClusterOptions].
+func (s *sharedLog) margin(gone []string) string {
+	select {
+	case <-s.opened:
+	default:
+		return ""
+	}
+	if s.back.margin == nil {
+		return "publishing needs no other hub, because the shared log is not on the hubs"
+	}
+	return s.back.margin(gone)
 }
 
 // waiting says what a hub waits for that has not joined its cluster, or has no contact with the shared log.

@@ -69,6 +69,11 @@ func Outage(counting, storing *Members, missing ...string) string {
 	return (&outage{votersOf(countingHubs, counting), votersOf(storingHubs, storing), missing}).Error()
 }
 
+// Margin says how many more hubs may go if some hubs count, and some store the shared log. Nil: those that store it are not known.
+func Margin(counting, storing *Members) string {
+	return margin(votersOf(countingHubs, counting), votersOf(storingHubs, storing))
+}
+
 // Storage returns the hubs that store the shared log, as one of them describes it, how many of them are needed, and whether one is known to lead. A hub
 // has its ID, or one of the names.
 func Storage(name string, info *server.ClusterInfo, names ...string) (members []string, need int, led bool) {

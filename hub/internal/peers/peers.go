@@ -4,7 +4,7 @@
 // counts as gone. Revocations use the same channel, because they must not wait for the log. Large answers, such as the list of open streams
 // or a snapshot of the log, travel over HTTP. The key of the cluster signs each request.
 //
-//	Announce ─▶ Message ─▶ channel ─▶ Table.Receive ─▶ Table.Others
+//	Announce ─▶ Message ─▶ channel ─▶ Table.Receive ─▶ Table.Others, Table.Changes
 //	Client.Ask ─▶ Sign ─▶ HTTP ─▶ Verify ─▶ the same handler as for administrators
 package peers
 
@@ -96,8 +96,9 @@ func Decode(b []byte) (m Message, err error) {
 
 // Table has the hubs that were heard of lately. The zero Table is empty. It is safe for concurrent use.
 type Table struct {
-	mu    sync.Mutex
-	heard map[string]heard // by name
+	mu     sync.Mutex
+	heard  map[string]heard // by name
+	absent absences
 }
 
 type heard struct {
@@ -120,9 +121,11 @@ func (t *Table) Receive(m *Message, now time.Time) (fresh bool) {
 		}
 		fresh = t.heard[m.Hello.Name].hub.Instance != m.Hello.Instance
 		t.heard[m.Hello.Name] = heard{*m.Hello, now}
+		t.absent.end(m.Hello, now)
 	case m.Bye != nil:
-		if t.heard[m.Bye.Name].hub.Instance == m.Bye.Instance { // otherwise it runs again
+		if h, known := t.heard[m.Bye.Name]; known && h.hub.Instance == m.Bye.Instance { // otherwise it runs again
 			delete(t.heard, m.Bye.Name)
+			t.absent.add(h, true)
 		}
 	}
 	return fresh
@@ -132,6 +135,7 @@ func (t *Table) forget(now time.Time) {
 	for name, h := range t.heard {
 		if now.Sub(h.at) >= Expiry {
 			delete(t.heard, name)
+			t.absent.add(h, false)
 		}
 	}
 }
