@@ -105,7 +105,7 @@ func (s *busyServer) InProcessConn() (net.Conn, error) {
 	answer := s.answers[0]
 	s.answers = s.answers[1:]
 	s.running.Go(func() {
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		if _, err := io.WriteString(server, `INFO {"server_id":"busy","version":"2.15.0","headers":true,"max_payload":1048576}`+"\r\n"); err != nil || answer == "" {
 			return
 		}
