@@ -185,7 +185,7 @@ vet:
 	$(call in_modules,go vet -tags programs$(comma)try$(comma)soak ./...)
 
 # Three packages at once, because those with servers mostly wait for elections and programs.
-RACE := go test -race -p 3 -shuffle=on -tags programs -timeout 15m
+RACE := go test -race -p 3 -shuffle=on -tags programs -timeout 25m
 
 .PHONY: race
 race: race-root race-others
