@@ -221,6 +221,19 @@ test('a tab asks once for what one of two desks is ahead, and again for what it 
   assert.ok(last().hello[0].missing)
 })
 
+// The desk would stop the poll that brings what is missing, and begin another one.
+test('a tab that is being brought what it misses does not ask for it again', async (t) => {
+  const { send, last } = await openTab(t, 'a', () => {}, { after: idOf(3) })
+  await send({ from: idOf(99), to: idOf(99) })
+  const asks = last()
+  assert.ok(asks.hello[0].missing)
+  const event = (n) => ({ id: idOf(n), topic: 'a', topics: ['a'], type: 'message', time: '2026-11-29T00:00:00Z', data: `${n}`, encoding: 'utf-8' })
+  await send({ from: idOf(3), to: idOf(6), items: [4, 5, 6].map(event) }) // so much that the seat says hello
+  assert.notEqual(last(), asks)
+  assert.equal(last().hello[0].at, idOf(6))
+  assert.ok(!last().hello[0].missing)
+})
+
 test('what comes at once is passed on in small messages, so that a frozen tab gets little more than its credit', async (t) => {
   const hub = new MemoryHub()
   hub.atOnce = true

@@ -9,7 +9,7 @@ import { compare, matcher } from './names.js'
 import { closed, Problem } from './problem.js'
 
 /** @typedef {{since: string} | {last: number}} Start */
-/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: boolean}} Part */
+/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: string | false}} Part */
 /** @typedef {{seat?: string, visible?: boolean, hello?: Part[], ack?: number, wake?: boolean}} Call A message of a seat. */
 /**
  * @typedef {object} Reply A message of a holder.
@@ -147,7 +147,7 @@ export class Seat {
     this.#weight = 0
     return {
       wake, ack: this.#sent,
-      hello: [...this.#places.values()].map(({ id, topics, missing, follow: { start, at, full } }) => ({ id, topics, start, at, full, missing: !!missing && !full })),
+      hello: [...this.#places.values()].map(({ id, topics, missing, follow: { start, at, full } }) => ({ id, topics, start, at, full, missing: !full && missing })),
     }
   }
 
@@ -183,8 +183,8 @@ export class Seat {
       return
     }
     follow.at = to
-    // Of two desks, one may be behind: what it says does not bring the follow to where the other is.
-    if (!(compare(to, place.missing) < 0)) place.missing = ''
+    // Of two desks, one may be behind. Its messages do not move the follow, which then still misses what the other has.
+    if (!(at === to && compare(at, place.missing) < 0)) place.missing = ''
     if (gap) follow.gap = gap
     // The end of a topic has the position of its last event, which may be in an earlier message.
     follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) < +!('end' in item))))

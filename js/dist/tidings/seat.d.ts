@@ -14,7 +14,7 @@ export type Part = {
     start?: Start;
     at?: string;
     full?: boolean;
-    missing?: boolean;
+    missing?: string | false;
 };
 export type Call = {
     seat?: string;
@@ -50,7 +50,7 @@ export type Place = {
     reject: (why: unknown) => void;
 };
 /** @typedef {{since: string} | {last: number}} Start */
-/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: boolean}} Part */
+/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: string | false}} Part */
 /** @typedef {{seat?: string, visible?: boolean, hello?: Part[], ack?: number, wake?: boolean}} Call A message of a seat. */
 /**
  * @typedef {object} Reply A message of a holder.
