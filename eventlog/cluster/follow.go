@@ -34,6 +34,7 @@ type follower struct {
 	wanted       error     // why the mirror must be replaced; nil: it need not be
 	stood        uint64    // the last message before the hole at which the hub stands, or stood last
 	stoodSince   time.Time // when the hub came to stand there
+	confirmed    []lack    // what this hub lacks of the holes at which other hubs stand; see confirm
 
 	group    group
 	messages int    // of the group, without audits
@@ -113,6 +114,7 @@ func (f *follower) session() error {
 	f.mu.Unlock()
 
 	f.group.reset()
+	f.confirmed = nil
 	if f.dirty {
 		err := f.load()
 		if errors.Is(err, eventlog.ErrCorrupt) && f.mends() {

@@ -23,21 +23,40 @@ import (
 //
 // A hub passes over a hole only if all other hubs stand before it, too. Then no hub has the messages, and none can get them.
 //
+// Hubs may stand before different holes, and only hubs that have joined the cluster give copies. So a hub that stands before an earlier hole reads the first
+// messages of later ones, too. If the order cannot give them to it either, it tells the others that it lacks them. The hub that is furthest passes over its
+// hole then, reads up to the end of the order, joins, and gives copies. Otherwise it would wait for the others, and they for a copy of its mirror.
+//
 // What a hub has broadcast about a hole stays true after the hub has moved on, so late broadcasts do no harm. The hub can get messages of the hole only by
 // a copy of another mirror, and a hub whose mirror has them does not stand before the hole.
-const standWithin = 15 * time.Second // how long a broadcast about a hole counts
+const (
+	standWithin = 15 * time.Second // how long a broadcast about a hole counts
+	mostLacks   = 32               // ranges of messages in a broadcast, beside the hole
+	confirmMost = 100              // damaged messages that a hub reads from one place on, to find out whether the order can give them
+)
 
-// standing is the broadcast of a hub that stands before a hole.
+// lack is a range of messages that a hub lacks: those after Message and before First.
+type lack struct {
+	Message uint64 `json:"message"`
+	First   uint64 `json:"first"`
+}
+
+// covers reports whether the range has the next message after a number.
+func (l *lack) covers(message uint64) bool { return l.Message <= message && l.First > message+1 }
+
+// standing is the broadcast of a hub that stands before a hole. Message is the last message that other hubs can get from this one; First is the first message
+// after the hole; math.MaxUint64: the hub takes no more messages.
 type standing struct {
-	Hub     string `json:"hub"`
-	Message uint64 `json:"message"` // the last message that other hubs can get from this one
-	First   uint64 `json:"first"`   // the first message after the hole; math.MaxUint64: the hub takes no more messages
+	Hub string `json:"hub"`
+	lack
+	Also []lack `json:"also,omitempty"` // later messages that the order cannot give to the hub either; see confirm
 }
 
 // stood is the latest standing of another hub, with the time at which it arrived.
 type stood struct {
-	message, first uint64
-	at             time.Time
+	lack
+	also []lack
+	at   time.Time
 }
 
 // holeError says that a hub stands before a hole.
@@ -58,9 +77,14 @@ func (f *follower) gap(ctx context.Context, b Bounds) error {
 	if f.place.seq >= b.Last {
 		return nil
 	}
-	_, err := f.readMessage(ctx, f.place.seq+1)
+	m, err := f.readMessage(ctx, f.place.seq+1)
 	if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > f.place.seq+1 {
 		return f.overtaken(gone.First)
+	}
+	if err == nil {
+		if _, err = f.decode(&m); errors.Is(err, errDamaged) {
+			f.confirm(m.Seq + 1) // Follow brings the message, and damaged tells the others
+		}
 	}
 	return nil // Follow meets any other error, too
 }
@@ -73,6 +97,7 @@ func (f *follower) overtaken(first uint64) error {
 	if f.place.alone() {
 		return &ForeignError{Message: f.place.seq}
 	}
+	f.confirm(first)
 	first, err := f.lost(first)
 	if err != nil {
 		return err
@@ -149,9 +174,57 @@ func (f *follower) has() uint64 {
 	return f.place.seq
 }
 
+// confirm finds out which messages the order can give neither to other hubs, which stand before them, nor to this one, which stands before an earlier hole.
+// first is the first message after that hole. The hub must not follow the order meanwhile: a message that the order no longer has could be on its way.
+func (f *follower) confirm(first uint64) {
+	ctx, cancel := context.WithTimeout(f.ctx, answerWithin) // a hub that says nothing for long is taken for one that has the messages
+	defer cancel()
+	f.confirmed = nil
+	for _, message := range f.peers.stops(first - 1) {
+		if end := f.unreadable(ctx, message+1); end > message+1 {
+			f.confirmed = append(f.confirmed, lack{message, end})
+		}
+	}
+}
+
+// unreadable returns the first message, from a number on, that is not known to be dropped or damaged.
+func (f *follower) unreadable(ctx context.Context, seq uint64) uint64 {
+	for range confirmMost {
+		m, err := f.readMessage(ctx, seq)
+		if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > seq {
+			seq = gone.First
+			continue
+		}
+		if err == nil {
+			_, err = f.decode(&m)
+		}
+		if !errors.Is(err, errDamaged) {
+			break
+		}
+		seq++
+	}
+	return seq
+}
+
+// stops returns the last messages before the holes at which other hubs stand, from a message on.
+func (p *peers) stops(from uint64) []uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []uint64
+	for _, s := range p.standing {
+		if time.Since(s.at) <= standWithin && s.First > from+1 && s.First < math.MaxUint64 {
+			all = append(all, max(s.Message, from))
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return all[:min(len(all), mostLacks)]
+}
+
 // stand tells the other hubs that this one stands before a hole.
 func (f *follower) stand(ctx context.Context, message, first uint64) {
-	if data, err := json.Marshal(standing{f.o.Name, message, first}); err == nil {
+	also := slices.DeleteFunc(slices.Clone(f.confirmed), func(l lack) bool { return l.Message < f.place.seq }) // the hub has come to these messages
+	if data, err := json.Marshal(standing{f.o.Name, lack{message, first}, also}); err == nil {
 		f.tell(ctx, append([]byte{broadcastStanding}, data...))
 	}
 }
@@ -178,7 +251,7 @@ func (p *peers) hear(data []byte, self string) {
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.standing, func(_ string, s stood) bool { return time.Since(s.at) > standWithin })
 	if _, ok := p.standing[s.Hub]; ok || len(p.standing) < mostHubs {
-		p.standing[s.Hub] = stood{s.Message, s.First, time.Now()}
+		p.standing[s.Hub] = stood{s.lack, s.Also[:min(len(s.Also), mostLacks)], time.Now()}
 	}
 }
 
@@ -193,11 +266,17 @@ func (p *peers) end(message, first uint64, since time.Time, names []string, coun
 	end = first
 	stand := map[string]bool{}
 	for name, s := range p.standing {
-		if s.first == math.MaxUint64 && s.at.Before(since) {
+		if time.Since(s.at) > standWithin {
 			continue
 		}
-		if time.Since(s.at) <= standWithin && s.message <= message && s.first > message+1 {
-			stand[name], end = true, min(end, s.first)
+		lacks := s.also
+		if s.First < math.MaxUint64 || !s.at.Before(since) {
+			lacks = append(slices.Clip(lacks), s.lack)
+		}
+		for _, l := range lacks {
+			if l.covers(message) {
+				stand[name], end = true, min(end, l.First)
+			}
 		}
 	}
 	absent := slices.DeleteFunc(names, func(name string) bool { return stand[name] })

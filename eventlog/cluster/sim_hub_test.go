@@ -151,9 +151,14 @@ func (h *simHub) snapshot(_ context.Context, after uint64) (func() (eventlog.Mir
 			silent++
 			continue
 		}
-		if d := log.Details(); errors.Is(log.Snapshot(context.Background(), ""), eventlog.ErrUnavailable) {
+		d := log.Details()
+		if !d.Joined { // in production a hub announces itself only after Join
+			silent++
+			continue
+		}
+		if errors.Is(log.Snapshot(context.Background(), ""), eventlog.ErrUnavailable) {
 			silent++ // it gives no copy now
-		} else if (d.Message > latest || after == 0 && best == nil && d.Message > 0) && d.Generation != "" {
+		} else if d.Message > latest {
 			best, latest = other, d.Message
 		}
 	}

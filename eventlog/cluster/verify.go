@@ -75,7 +75,7 @@ func (f *follower) retarget(b Bounds) error {
 // recreated is called when the order begins after the last message of the mirror: it was trimmed up to there, or created anew.
 func (f *follower) recreated(ctx context.Context, b Bounds) error {
 	if f.begin != nil && f.begin.Identity == b.Identity {
-		return nil
+		return f.gap(ctx, b)
 	}
 	begin, err := f.firstBegin(ctx, b)
 	switch {
