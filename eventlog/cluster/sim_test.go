@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func planOf(r *rand.Rand) plan {
 		p.breaks = append(p.breaks, recreate, trim)
 	case 2:
 		p.missing = true
-		p.breaks = append(p.breaks, trim, hole, miss)
+		p.breaks = append(p.breaks, trim, hole, miss, restartAll)
 	}
 	p.ret = &eventlog.Retention{}
 	if !p.lossy && r.IntN(2) == 0 { // few keys are known, so that mirrors have to forget the same ones
@@ -241,6 +242,27 @@ func restart(s *sim, r *rand.Rand) {
 	}
 	time.Sleep(time.Duration(r.IntN(10_000)) * time.Millisecond)
 	h.start()
+}
+
+// restartAll restarts all hubs, one of which has been down for longer. Meanwhile the order has dropped messages, and ends with damaged ones.
+func restartAll(s *sim, r *rand.Rand) {
+	s.fault("restart all")
+	for _, i := range r.Perm(len(s.hubs)) {
+		s.hubs[i].kill(0)
+		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond)
+	}
+	for range r.IntN(3) * int(min(s.order.Last(), 1)) { // none if the order does not exist yet
+		var id cluster.ID
+		binary.BigEndian.PutUint64(id[:], r.Uint64())
+		if err := s.order.Handle().Publish(s.Context(), "", id, []byte("no frame")); err != nil {
+			s.Fatal(err)
+		}
+	}
+	trim(s, r)
+	for _, i := range r.Perm(len(s.hubs)) {
+		s.hubs[i].start()
+		time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+	}
 }
 
 // crash ends the process of a hub at one of its next steps.
