@@ -221,10 +221,7 @@ func (f *follower) publishView(change func(v *view)) {
 // and the first records, the mirror has a head; without a place it would count as the log of a hub alone.
 func (f *follower) saveOrigin() error {
 	p := origin(f.place.head)
-	if _, err := f.mirror.Apply(f.ctx, nil, func([]eventlog.Outcome) []byte { return p.appendTo(nil) }); err != nil {
-		return mirrorError{err}
-	}
-	return nil
+	return f.store(func([]eventlog.Outcome) []byte { return p.appendTo(nil) })
 }
 
 // save stores the place in the mirror, without records.
@@ -232,7 +229,12 @@ func (f *follower) save() error {
 	if f.mirror.Head().Gen == "" {
 		return nil // a mirror without a generation stores nothing, and starts from the beginning
 	}
-	if _, err := f.mirror.Apply(f.ctx, nil, f.decided); err != nil { // the group is empty
+	return f.store(f.decided) // the group is empty
+}
+
+// store stores a state in the mirror, without records.
+func (f *follower) store(state func([]eventlog.Outcome) []byte) error {
+	if _, err := f.mirror.Apply(f.ctx, nil, state); err != nil {
 		return mirrorError{err}
 	}
 	return nil

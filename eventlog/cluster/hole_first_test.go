@@ -98,24 +98,36 @@ func TestHubThatWasAloneKeepsItsEventsWhereverItIsKilled(t *testing.T) {
 						s.damagedStart(2, 2)
 						s.killAt(step, all[0])
 						s.order.Lose(lost, false)
-						s.heal()
-						all[0].kill(0)
-						s.heal()
-						s.hubs, s.known = all, 3
-						s.heal()
-						for _, h := range s.hubs {
-							q, err := h.running().Seek(s.Context(), eventlog.Topics("old"), eventlog.Start{})
-							if err != nil {
-								s.Fatal(err)
-							}
-							if a, err := h.running().Read(s.Context(), q); err != nil || len(a.Records) != events {
-								s.Errorf("hub %s has %d events, %v; want %d", h.name, len(a.Records), err, events)
-							}
-						}
+						s.restartAndJoin(all)
+						s.haveOld(events)
 						s.agree()
 					})
 				})
 			}
+		}
+	}
+}
+
+// restartAndJoin restarts the first hub once it is through, and lets the others join it.
+func (s *sim) restartAndJoin(all []*simHub) {
+	s.Helper()
+	s.heal()
+	all[0].kill(0)
+	s.heal()
+	s.hubs, s.known = all, len(all)
+	s.heal()
+}
+
+// haveOld expects of all hubs so many events of the log of a hub alone.
+func (s *sim) haveOld(events int) {
+	s.Helper()
+	for _, h := range s.hubs {
+		q, err := h.running().Seek(s.Context(), eventlog.Topics("old"), eventlog.Start{})
+		if err != nil {
+			s.Fatal(err)
+		}
+		if a, err := h.running().Read(s.Context(), q); err != nil || len(a.Records) != events {
+			s.Errorf("hub %s has %d events, %v; want %d", h.name, len(a.Records), err, events)
 		}
 	}
 }
@@ -174,11 +186,7 @@ func TestHubThatIsKilledBeforeItsFirstGenerationTakesAnEarlierOne(t *testing.T) 
 					s.killAt(step, all[0])
 					s.rec.Add(ordertest.Line{Kind: ordertest.Lost, After: cluster.FirstOf(2) - 1})
 					s.order.Lose(3, false)
-					s.heal()
-					all[0].kill(0)
-					s.heal()
-					s.hubs, s.known = all, 3
-					s.heal()
+					s.restartAndJoin(all)
 					s.fill(3)
 					s.agree()
 					s.compare(plan{ret: &eventlog.Retention{}, lossy: true, missing: true})

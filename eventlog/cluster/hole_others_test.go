@@ -114,15 +114,7 @@ func TestHubThatWasAloneBringsItsEventsAlthoughItsOrderBeginsWithADamagedMessage
 				s.alone(s.hubs[0], events)
 				s.damagedStart(2, damaged)
 				s.heal()
-				for _, h := range s.hubs {
-					q, err := h.running().Seek(s.Context(), eventlog.Topics("old"), eventlog.Start{})
-					if err != nil {
-						s.Fatal(err)
-					}
-					if a, err := h.running().Read(s.Context(), q); err != nil || len(a.Records) != events {
-						s.Errorf("hub %s has %d events, %v; want %d", h.name, len(a.Records), err, events)
-					}
-				}
+				s.haveOld(events)
 				s.fill(3)
 				s.agree()
 			})

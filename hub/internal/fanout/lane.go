@@ -12,8 +12,8 @@ type Lane interface {
 	// Connection identifies the connection. It is comparable.
 	Connection() any
 
-	// Send adds bytes to what the connection sends, as many as it takes. It does not change or keep b. The error is os.ErrDeadlineExceeded if the client has accepted no bytes for
-	// too long; another one means that it has disconnected.
+	// Send adds bytes to what the connection sends, as many as it takes. It does not change or keep b. The error is os.ErrDeadlineExceeded if the client
+	// has accepted no bytes for too long; another one means that it has disconnected.
 	Send(b []byte) (int, error)
 
 	// Room returns how many bytes Send takes now, about, or more than 0 if the lane has ended. If it is 0, LaneEvents.Writable is called when

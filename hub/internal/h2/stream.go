@@ -199,7 +199,7 @@ func (c *conn) remove(st *Stream) {
 		c.setIdle()
 		c.setState(http.StateIdle)
 		if c.server.brief.Load() {
-			c.leave() // whoever removes a stream flushes
+			c.leave() // the caller flushes, as after each removed stream
 		}
 	}
 }
